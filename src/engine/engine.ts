@@ -1,0 +1,133 @@
+import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
+import type { Workload } from './workload.ts';
+
+/**
+ * The port to whatever runs containers. One contract suite (test/contract) holds every adapter to it.
+ *
+ * Every call can be repeated: the id is the caller's, and a second call finds or finishes the first. Failures are ThawErrors.
+ */
+export interface Engine {
+  /** What this node can do, and why not. */
+  probe(): Promise<EngineProbe>;
+  /** Runs a container cold. Answers when its process runs, which is long before the app is ready. */
+  start(workload: Workload, id: InstanceId, signal?: AbortSignal): Promise<StartedInstance>;
+  /** Dumps a ready primer into a sealed golden directory and ends it. Repeating it after success answers the sealed golden. */
+  checkpoint(id: InstanceId, golden: GoldenId, signal?: AbortSignal): Promise<Checkpoint>;
+  /** Prepares a sandbox and a root filesystem that `restore` of the same ids then fills. */
+  prime(golden: GoldenId, id: InstanceId): Promise<void>;
+  /** A clone of the golden; its process runs when this answers. Throws golden_missing, golden_corrupt, restore_failed or a capacity error. */
+  restore(golden: GoldenId, id: InstanceId, signal?: AbortSignal): Promise<RestoredInstance>;
+  /** Writes the binding where the instance reads it and opens the claimed egress. A second bind for another claim is refused. */
+  bind(id: InstanceId, binding: Binding): Promise<void>;
+  pause(id: InstanceId): Promise<void>;
+  resume(id: InstanceId): Promise<void>;
+  /** Ends the instance and removes all that belongs to it. Destroying what is gone is no error. */
+  destroy(id: InstanceId): Promise<void>;
+  stats(id: InstanceId): Promise<InstanceStats>;
+  /** The newest `maxBytes` of stdout and stderr. */
+  logs(id: InstanceId, maxBytes: number): Promise<string>;
+  exec(id: InstanceId, command: readonly string[], options: { timeoutMs: number; signal?: AbortSignal }): Promise<ExecResult>;
+  hasGolden(golden: GoldenId): Promise<boolean>;
+  /** Hashes every file of the golden against its manifest. Throws golden_missing or golden_corrupt with the file's name. */
+  verifyGolden(golden: GoldenId): Promise<void>;
+  removeGolden(golden: GoldenId): Promise<void>;
+  listGoldens(): Promise<GoldenId[]>;
+  /** The ground truth: everything on this node that belongs to an instance, half-made ones included. */
+  list(): Promise<EngineInstance[]>;
+  /** Calls back once for each instance that ends by itself, within a second, until the returned function is called. */
+  onExit(listener: (exit: InstanceExit) => void): () => void;
+  /** Lets go of what this process holds; instances go on running. */
+  close(): Promise<void>;
+  /** Removes what the engine made on the node for itself (bridge, tables, cgroups, mounts). Instances must be destroyed before. */
+  teardown(): Promise<void>;
+}
+
+export interface EngineProbe {
+  readonly ok: boolean;
+  /** What hinders, in words; empty when ok. */
+  readonly problems: readonly string[];
+  readonly fingerprint: NodeFingerprint;
+  readonly capacity: NodeCapacity;
+}
+
+/** What a golden depends on; compared before a golden is placed on a node. */
+export interface NodeFingerprint {
+  readonly arch: string;
+  readonly kernel: string;
+  readonly engine: string;
+  readonly criu?: string;
+  readonly runc?: string;
+  readonly cgroup?: 'v1' | 'v2';
+}
+
+export interface NodeCapacity {
+  readonly memoryBytes: number;
+  /** Free for new instances right now: what is available less the reserve; never negative. */
+  readonly memoryFreeBytes: number;
+  readonly diskFreeBytes: number;
+  readonly cpus: number;
+}
+
+export interface StartedInstance {
+  readonly address: string;
+  readonly timingsMs: Readonly<Record<string, number>>;
+}
+
+export interface RestoredInstance {
+  readonly address: string;
+  /** By phase: sandbox, rootfs, criu, total. */
+  readonly timingsMs: Readonly<Record<string, number>>;
+}
+
+export interface Checkpoint {
+  /** All files of the golden. */
+  readonly sizeBytes: number;
+  /** The memory pages alone. */
+  readonly pagesBytes: number;
+  /** sha256 of the manifest, which names the sha256 of every file. */
+  readonly digest: string;
+  /** CPU time that the primer had used when it was dumped. */
+  readonly cpuMs: number;
+  readonly fingerprint: NodeFingerprint;
+  /** By phase: dump, seal, total. */
+  readonly timingsMs: Readonly<Record<string, number>>;
+}
+
+/** What an instance is told at claim. `secrets` exist in this object and in the instance's tmpfs, nowhere else (law 8). */
+export interface Binding {
+  readonly claim: string;
+  readonly tenant: string;
+  /** RFC 3339. */
+  readonly expiresAt: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface InstanceStats {
+  readonly memoryBytes: number;
+  readonly cpuMs: number;
+  readonly pids: number;
+}
+
+export interface ExecResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface EngineInstance {
+  readonly id: InstanceId;
+  /** `partial`: half-made or half-removed; only destroy makes sense. */
+  readonly state: 'running' | 'paused' | 'exited' | 'partial';
+  readonly golden?: GoldenId;
+  readonly address?: string;
+  /** The claim that was bound, from the instance's own record: it wins over a Redis that came back older. */
+  readonly boundTo?: { readonly claim: string; readonly tenant: string; readonly expiresAt: string };
+}
+
+export interface InstanceExit {
+  readonly id: InstanceId;
+  readonly exitCode: number;
+  readonly oomKilled: boolean;
+}

@@ -1,0 +1,117 @@
+/** What kind of thing is broken, so that a caller knows whom to ask: the first column of every failure (law 9). */
+export type FailureClass = 'request' | 'capacity' | 'template' | 'golden' | 'node' | 'conflict' | 'bug';
+
+/**
+ * Every problem Thaw can answer with, in one table: the stable code, its HTTP status, its class and its title.
+ * REST answers, operations and logs all speak these codes; openapi.yaml is generated from this table.
+ */
+export const problems = {
+  // the request
+  unauthenticated: { status: 401, class: 'request', title: 'No valid API key' },
+  forbidden: { status: 403, class: 'request', title: 'This key may not do that' },
+  not_found: { status: 404, class: 'request', title: 'No such route' },
+  template_not_found: { status: 404, class: 'request', title: 'No such template' },
+  golden_not_found: { status: 404, class: 'request', title: 'No such golden' },
+  alias_not_found: { status: 404, class: 'request', title: 'No such alias' },
+  pool_not_found: { status: 404, class: 'request', title: 'No such pool' },
+  claim_not_found: { status: 404, class: 'request', title: 'No such claim' },
+  instance_not_found: { status: 404, class: 'request', title: 'No such instance' },
+  operation_not_found: { status: 404, class: 'request', title: 'No such operation' },
+  node_not_found: { status: 404, class: 'request', title: 'No such node' },
+  key_not_found: { status: 404, class: 'request', title: 'No such key' },
+  body_too_large: { status: 413, class: 'request', title: 'The body is too large' },
+  unsupported_media_type: { status: 415, class: 'request', title: 'The body must be application/json' },
+  malformed_json: { status: 400, class: 'request', title: 'The body is not JSON' },
+  validation_failed: { status: 422, class: 'request', title: 'The request does not fit its schema' },
+  volumes_unsupported: { status: 422, class: 'template', title: 'Volumes are not supported yet' },
+  image_reference_invalid: { status: 422, class: 'template', title: 'The image reference can not be used' },
+  // conflicts
+  precondition_failed: { status: 412, class: 'conflict', title: 'The resource has changed' },
+  idempotency_key_reused: { status: 409, class: 'conflict', title: 'The idempotency key was used with another body' },
+  claim_ended: { status: 409, class: 'conflict', title: 'The claim has ended' },
+  template_in_use: { status: 409, class: 'conflict', title: 'The template is in use' },
+  golden_in_use: { status: 409, class: 'conflict', title: 'The golden is in use' },
+  golden_not_ready: { status: 409, class: 'conflict', title: 'The golden is not ready' },
+  capture_in_progress: { status: 409, class: 'conflict', title: 'A capture of this template is under way' },
+  invalid_transition: { status: 409, class: 'conflict', title: 'Not possible in this state' },
+  cancelled: { status: 409, class: 'conflict', title: 'The operation was cancelled' },
+  // capacity
+  pool_empty: { status: 503, class: 'capacity', title: 'No warm instance right now' },
+  no_node: { status: 503, class: 'capacity', title: 'No node can take the work' },
+  memory_reserve: { status: 503, class: 'capacity', title: "The node's memory reserve would be crossed" },
+  disk_reserve: { status: 503, class: 'capacity', title: "The node's disk reserve would be crossed" },
+  addresses_exhausted: { status: 503, class: 'capacity', title: 'The node has no free address' },
+  // the template: the image or the app in it
+  image_not_found: { status: 422, class: 'template', title: 'The image does not exist' },
+  image_pull_failed: { status: 502, class: 'template', title: 'The image could not be fetched' },
+  image_unusable: { status: 422, class: 'template', title: 'The image can not be used' },
+  app_start_failed: { status: 422, class: 'template', title: 'The app could not be started' },
+  app_exited: { status: 422, class: 'template', title: 'The app ended before it was ready' },
+  app_not_ready: { status: 422, class: 'template', title: 'The app did not become ready in time' },
+  warmup_failed: { status: 422, class: 'template', title: 'A warm-up request failed' },
+  checkpoint_unsupported: { status: 422, class: 'template', title: 'The app can not be checkpointed' },
+  // goldens
+  checkpoint_failed: { status: 500, class: 'golden', title: 'The checkpoint failed' },
+  restore_failed: { status: 500, class: 'golden', title: 'The restore failed' },
+  clone_not_ready: { status: 500, class: 'golden', title: 'A clone did not answer after its restore' },
+  clone_exited: { status: 500, class: 'golden', title: 'A clone ended by itself' },
+  golden_corrupt: { status: 500, class: 'golden', title: "The golden's files have changed" },
+  golden_missing: { status: 500, class: 'golden', title: "The golden's files are not on this node" },
+  // nodes
+  bind_failed: { status: 503, class: 'node', title: 'The instance could not be bound' },
+  node_unreachable: { status: 503, class: 'node', title: 'The node does not answer' },
+  node_unfit: { status: 503, class: 'node', title: 'The node can not run instances' },
+  redis_unavailable: { status: 503, class: 'node', title: 'Redis does not answer' },
+  subprocess_failed: { status: 500, class: 'node', title: 'A program failed' },
+  // us
+  internal: { status: 500, class: 'bug', title: 'A bug in Thaw' },
+} as const satisfies Record<string, { status: number; class: FailureClass; title: string }>;
+
+export type ProblemCode = keyof typeof problems;
+
+export interface ThawErrorOptions {
+  /** What the reader can do next, as a sentence. */
+  readonly fix?: string;
+  readonly cause?: unknown;
+  /** Answered as Retry-After. */
+  readonly retryAfterMs?: number;
+  /** Further machine-readable fields of the problem, e.g. the path of each wrong field. Never secrets. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** An expected failure. `message` says what failed, on what and the limit; `fix` says what to do. Bugs are plain errors. */
+export class ThawError extends Error {
+  override readonly name = 'ThawError';
+  readonly code: ProblemCode;
+  readonly fix: string | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ProblemCode, message: string, options: ThawErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.fix = options.fix;
+    this.retryAfterMs = options.retryAfterMs;
+    this.details = options.details ?? {};
+  }
+
+  get status(): number {
+    return problems[this.code].status;
+  }
+
+  get class(): FailureClass {
+    return problems[this.code].class;
+  }
+}
+
+export function isThawError(error: unknown, ...codes: ProblemCode[]): error is ThawError {
+  return error instanceof ThawError && (codes.length === 0 || codes.includes(error.code));
+}
+
+/** The failure as plain data, to be kept on an operation or sent between processes. A bug keeps its message only. */
+export function describeFailure(error: unknown): { code: ProblemCode; class: FailureClass; message: string; fix?: string } {
+  if (isThawError(error)) {
+    return { code: error.code, class: error.class, message: error.message, ...(error.fix === undefined ? {} : { fix: error.fix }) };
+  }
+  return { code: 'internal', class: 'bug', message: error instanceof Error ? error.message : String(error) };
+}

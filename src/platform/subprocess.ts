@@ -1,0 +1,98 @@
+import { spawn } from 'node:child_process';
+
+export interface RunOptions {
+  /** SIGTERM at the deadline, SIGKILL two seconds later. Required: nothing of ours waits for ever. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  readonly cwd?: string;
+  /** Replaces the environment; the caller passes what the program needs. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  /** Exit codes that are no failure. */
+  readonly okCodes?: readonly number[];
+}
+
+export interface RunResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
+
+/** A program that failed: what was run, how it ended and the tail of what it said. */
+export class SubprocessError extends Error {
+  override readonly name = 'SubprocessError';
+  readonly exitCode: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly timedOut: boolean;
+
+  constructor(argv: readonly string[], ending: string, result: Partial<RunResult> & { timedOut?: boolean }, cause?: unknown) {
+    const said = (result.stderr || result.stdout || '').trim().split('\n').slice(-6).join('\n');
+    super(`\`${argv.join(' ').slice(0, 400)}\` ${ending}${said ? `: ${said}` : ''}`, cause === undefined ? undefined : { cause });
+    this.exitCode = result.exitCode;
+    this.stdout = result.stdout ?? '';
+    this.stderr = result.stderr ?? '';
+    this.timedOut = result.timedOut ?? false;
+  }
+}
+
+const killGraceMs = 2000;
+const maxOutputBytes = 4 * 1024 * 1024;
+
+/** Runs a program to its end. Throws SubprocessError when it can not start, fails, is aborted or exceeds its deadline. */
+export function run(argv: readonly [string, ...string[]], options: RunOptions): Promise<RunResult> {
+  const [program, ...args] = argv;
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.env === undefined ? {} : { env: options.env }),
+    });
+    const stdout = collect(child.stdout);
+    const stderr = collect(child.stderr);
+    let stoppedBy: 'deadline' | 'abort' | undefined;
+    let killTimer: NodeJS.Timeout | undefined;
+    const stop = (reason: 'deadline' | 'abort') => {
+      stoppedBy ??= reason;
+      child.kill('SIGTERM');
+      killTimer ??= setTimeout(() => child.kill('SIGKILL'), killGraceMs);
+    };
+    const onAbort = () => stop('abort');
+    const deadline = setTimeout(() => stop('deadline'), options.timeoutMs);
+    const settle = () => {
+      clearTimeout(deadline);
+      clearTimeout(killTimer);
+      options.signal?.removeEventListener('abort', onAbort);
+    };
+    if (options.signal?.aborted) onAbort();
+    else options.signal?.addEventListener('abort', onAbort, { once: true });
+
+    child.once('error', (error) => {
+      settle();
+      reject(new SubprocessError(argv, `could not be run (${error.message})`, {}, error));
+    });
+    child.once('close', (code, killedBy) => {
+      settle();
+      const result = { stdout: stdout(), stderr: stderr(), exitCode: code ?? -1 };
+      if (stoppedBy === 'abort') reject(new SubprocessError(argv, 'was aborted', result, options.signal?.reason));
+      else if (stoppedBy === 'deadline')
+        reject(new SubprocessError(argv, `exceeded ${options.timeoutMs} ms`, { ...result, timedOut: true }));
+      else if (code === 0 || (code !== null && options.okCodes?.includes(code))) resolve(result);
+      else reject(new SubprocessError(argv, killedBy ? `was ended by ${killedBy}` : `failed with exit code ${code}`, result));
+    });
+    if (options.input !== undefined) {
+      child.stdin?.on('error', () => {}); // a program that ends without reading its input answers by its exit code
+      child.stdin?.end(options.input);
+    }
+  });
+}
+
+function collect(stream: NodeJS.ReadableStream): () => string {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stream.on('data', (chunk: Buffer) => {
+    if (size < maxOutputBytes) chunks.push(chunk);
+    size += chunk.length;
+  });
+  return () => Buffer.concat(chunks).toString('utf8');
+}
