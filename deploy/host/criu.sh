@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # CRIU for setup.sh: which version this kernel needs, and where it comes from.
-# shellcheck disable=SC2154 # thaw, log and work are set by setup.sh
+# shellcheck disable=SC2154,SC2034 # variables shared with setup.sh
 
 criu_prefix=$thaw/criu
 
@@ -33,7 +33,6 @@ fitting_criu() {
 
 # The distribution's where it fits, otherwise Debian sid's in a prefix of its own.
 choose_criu() {
-  [ "$(candidate_of criu)" ] || update_indexes
   if fits "$(candidate_of criu)"; then
     packages="$packages criu"
   else
@@ -63,6 +62,7 @@ build_criu_prefix() {
 
 # The mirror and its proxies come from the host's apt configuration.
 debian_mirror() {
+  # shellcheck disable=SC2016 # apt expands these
   apt-get indextargets --format '$(CREATED_BY)|$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)' |
     awk -F '|' '$1 == "Packages" && $2 == "Debian" && $3 == "Debian" && $4 == "main" && $5 !~ /^cdrom:/ { print $5; exit }'
 }

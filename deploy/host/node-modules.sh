@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # The project's node_modules for setup.sh.
-# shellcheck disable=SC2154 # project is set by setup.sh
+# shellcheck disable=SC2154,SC2034 # variables shared with setup.sh
 
+project=$(cd "$here/../.." && pwd)
 modules=$project/node_modules
 lockfile=$project/package-lock.json
 stamp=$modules/.thaw-setup # checksum of the package-lock.json these modules were installed from
@@ -11,7 +12,7 @@ modules_are_current() {
   [ -e "$lockfile" ] || return 0
   [ -e "$modules/.package-lock.json" ] || return 1
   if [ -e "$stamp" ]; then [ "$(cat "$stamp")" = "$(checksum_of_lockfile)" ] && return 0; fi
-  [ ! "$lockfile" -nt "$modules/.package-lock.json" ]
+  [ -z "$(find "$lockfile" -newer "$modules/.package-lock.json")" ]
 }
 
 checksum_of_lockfile() { cksum <"$lockfile"; }
@@ -30,7 +31,7 @@ set_up_modules() {
     cd "$project"
     # Not the node inside node_modules, which npm ci is about to delete.
     PATH=$(printf %s "$PATH" | tr : '\n' | grep -vxF "$modules/.bin" | paste -sd : -)
-    logged npm ci --no-audit --no-fund
+    logged npm ci --include=dev --include=optional --no-audit --no-fund
   ) || fail "npm ci failed in $project" 'Check the network and the registry npm uses, then run npm ci there.'
   checksum_of_lockfile >"$stamp"
   exec 9<&-

@@ -1,34 +1,49 @@
 # shellcheck shell=sh
 # Debian packages for setup.sh: installs what is missing, records it, and leaves no service behind.
-# shellcheck disable=SC2154 # thaw, log and work are set by setup.sh
+# shellcheck disable=SC2154,SC2034 # variables shared with setup.sh
 
 installed_record=$thaw/installed-packages
 policy=/usr/sbin/policy-rc.d
 
-# install_packages NAMES: `redis` stands for redis-server, or valkey-server where that has no candidate.
+# Installs $packages, where `redis` stands for redis-server, or valkey-server where that has no candidate.
 install_packages() {
-  # Indexes are fetched only where they do not know a package; offers_all looks again afterwards.
-  offers_all "$1" || { update_indexes; offers_all "$1"; } ||
-    fail "no apt source of this host offers: $without_candidate" "Check /etc/apt (Debian's main component is enough) and 'apt-get update', or install these by hand."
+  if ! offers_all; then
+    fail "no apt source of this host offers:$without_candidate" "Check /etc/apt (Debian's main component is enough) and 'apt-get update', or install these by hand."
+  fi
   say "installing by apt:$offered"
-  remember_installed
+  list_installed >"$work/before"
   keep_services_down
   # shellcheck disable=SC2086 # a list of names
   set -- install --no-install-recommends $offered
   refuse_removals "$@"
-  if ! apt "$@"; then
-    # Old indexes name files the mirror has replaced since.
-    grep -q -e 'Failed to fetch' -e 'Unable to fetch' "$log" && update_indexes && apt "$@" ||
-      fail "apt-get could not install:$offered" "Repair what apt names above (often the network, or 'dpkg --configure -a'), then run setup.sh again."
+  if ! run_apt "$@" && ! { fetch_failed && update_indexes && run_apt "$@"; }; then
+    fail "apt-get could not install:$offered" "Repair what apt names above (often the network, or 'dpkg --configure -a'), then run setup.sh again."
   fi
   finish_install
 }
+
+# Sets `candidates` to lines of name:version. The indexes are fetched only where they do not know a package.
+read_candidates() {
+  ask_apt
+  if ! offers_all || [ -z "$(candidate_of criu)" ]; then
+    update_indexes
+    ask_apt
+  fi
+}
+
+ask_apt() {
+  # shellcheck disable=SC2086 # a list of names
+  candidates=$(apt-cache policy $packages redis-server valkey-server criu patchelf 2>>"$log" |
+    awk '/^[^ ]/ { name = $1 } $1 == "Candidate:" && $2 != "(none)" { print name $2 }')
+}
+
+candidate_of() { echo "$candidates" | sed -n "s/^$1://p" | head -n 1; }
 
 # Sets `offered` to the packages to ask apt for, `without_candidate` to those it does not know.
 offers_all() {
   offered=
   without_candidate=
-  for package in $1; do
+  for package in $packages; do
     if [ "$package" = redis ]; then
       if [ "$(candidate_of redis-server)" ]; then package=redis-server; else package=valkey-server; fi
     fi
@@ -37,7 +52,8 @@ offers_all() {
   [ -z "$without_candidate" ]
 }
 
-candidate_of() { apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" && $2 != "(none)" { print $2 }'; }
+# Old indexes name files the mirror has replaced since.
+fetch_failed() { grep -q -e 'Failed to fetch' -e 'Unable to fetch' "$log"; }
 
 # One broken source must not stop us: what counts is whether the packages can be had afterwards.
 # The lock on the indexes is the one lock apt does not wait for by itself (apt-daily.timer holds it at boot).
@@ -51,7 +67,7 @@ update_indexes() {
   done
 }
 
-apt() {
+run_apt() {
   logged env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -q -y \
     -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
@@ -65,11 +81,10 @@ refuse_removals() {
       say 'busybox-static replaces busybox'
       echo busybox+ >"$work/replaced" # apt-get remove reads NAME+ as: install it
       ;;
-    *) fail "installing$offered would remove: $(echo $removed)" 'Install the missing packages by hand.' ;;
+    *) fail "installing$offered would remove: $(echo "$removed" | paste -sd " " -)" 'Install the missing packages by hand.' ;;
   esac
 }
 
-remember_installed() { list_installed >"$work/before"; }
 list_installed() { dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' | awk '$1 == "ii" { print $2 }' | sort; }
 
 # Packages start their service as they are installed; a policy-rc.d answering 101 forbids it. The host's own is left alone.
@@ -90,6 +105,7 @@ finish_install() {
   fi
   for service in redis-server valkey-server docker-registry; do
     grep -qx "$service" "$work/new" || continue
+    if has service; then logged service "$service" stop || true; fi # the host's own policy-rc.d may have let it start
     if has systemctl; then logged systemctl disable "$service" || true; fi
     if has update-rc.d; then logged update-rc.d "$service" disable || true; fi
   done
@@ -111,7 +127,7 @@ undo() {
     others=$(apt-get -s "$@" 2>>"$log" </dev/null | awk '$1 == "Remv" { sub(/:.*/, "", $2); print $2 }' | sort | comm -13 "$work/ours" - | paste -sd ' ' -)
     [ -z "$others" ] ||
       fail "these need packages set-up brought, and would go too: $others" "Remove them first, or take what they need out of $installed_record."
-    apt "$@" || fail "apt-get could not remove: $ours" "Repair what apt names above, then run $0 --undo again."
+    run_apt "$@" || fail "apt-get could not remove: $ours" "Repair what apt names above, then run $0 --undo again."
   fi
   say "removing $thaw"
   rm -rf "$thaw"

@@ -11,16 +11,13 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-project=$(cd "$here/../.." && pwd)
 thaw=/opt/thaw
 log=                                       # output of the step under way, shown when it fails
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # nft and ip, also after a plain `su`
 export LC_ALL=C                            # the answers of apt and criu are parsed
-# shellcheck source=deploy/host/criu.sh
+# shellcheck source-path=SCRIPTDIR
 . "$here/criu.sh"
-# shellcheck source=deploy/host/packages.sh
 . "$here/packages.sh"
-# shellcheck source=deploy/host/node-modules.sh
 . "$here/node-modules.sh"
 
 main() {
@@ -82,8 +79,9 @@ set_up_host() {
   begin_host_change
   find_missing # another set-up may have been at work while this one waited
   packages=$missing
+  read_candidates
   if [ "$criu_missing" ]; then choose_criu; fi # may add criu, or patchelf, to packages
-  if [ "$packages" ]; then install_packages "$packages"; fi
+  if [ "$packages" ]; then install_packages; fi
   if [ "${criu_from_sid=}" ]; then build_criu_prefix; fi
   if [ "$criu_missing" ]; then check_criu; fi
   end_host_change
@@ -103,8 +101,7 @@ begin_host_change() {
 
 end_host_change() {
   finish_install
-  rm -rf "$work"
-  rm -f "$log"
+  rm -rf "$work" "$log"
   work=
   log=
   exec 9<&-
@@ -114,6 +111,7 @@ say() { echo "thaw set-up: $*" >&2; }
 
 # fail WHAT NEXT: one sentence on what failed and on what, one on what to do, between them the end of the log.
 fail() {
+  told=yes
   say "$1"
   if [ -s "$log" ]; then
     tail -n 15 "$log" | sed 's/^/  | /' >&2
@@ -129,9 +127,14 @@ logged() { "$@" >>"$log" 2>&1 </dev/null 9<&-; }
 clean_up() {
   status=$?
   trap - EXIT
+  if [ "$status" -gt 128 ]; then say 'interrupted; running it again continues'; told=yes; fi
+  if [ "$status" != 0 ] && [ -z "${told=}" ]; then
+    (fail 'a command failed, see above' "Repair what it names, then run $0 again.") || true
+  fi
   if [ "${work=}" ]; then
     finish_install
     rm -rf "$work"
+    if [ ! -s "$thaw/setup.log" ]; then rm -f "$thaw/setup.log"; fi
     rmdir "$thaw" 2>/dev/null || true
   fi
   if [ "${modules_log=}" ]; then rm -f "$modules_log"; fi

@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { type CommonRedisOptions, Redis } from 'ioredis';
 
 export type { Redis };
 
@@ -6,8 +6,8 @@ export type { Redis };
 export const keyPrefix = '{thaw}:';
 
 /** Connects to `redis://…`, `rediss://…` or `unix:///path`. Commands sent while Redis is away wait for it and are sent again. */
-export function connectRedis(url: string, options: RedisOptions = {}): Redis {
-  const shared: RedisOptions = {
+export function connectRedis(url: string, options: Partial<CommonRedisOptions> = {}): Redis {
+  const shared: Partial<CommonRedisOptions> = {
     maxRetriesPerRequest: null,
     enableAutoPipelining: false,
     retryStrategy: (attempt) => Math.min(50 * attempt, 1000),

@@ -87,10 +87,10 @@ export function run(argv: readonly [string, ...string[]], options: RunOptions): 
   });
 }
 
-function collect(stream: NodeJS.ReadableStream): () => string {
+function collect(stream: NodeJS.ReadableStream | null): () => string {
   const chunks: Buffer[] = [];
   let size = 0;
-  stream.on('data', (chunk: Buffer) => {
+  stream?.on('data', (chunk: Buffer) => {
     if (size < maxOutputBytes) chunks.push(chunk);
     size += chunk.length;
   });
