@@ -1,4 +1,4 @@
-import { type CommonRedisOptions, Redis } from 'ioredis';
+import { Redis } from 'ioredis';
 
 export type { Redis };
 
@@ -6,14 +6,9 @@ export type { Redis };
 export const keyPrefix = '{thaw}:';
 
 /** Connects to `redis://…`, `rediss://…` or `unix:///path`. Commands sent while Redis is away wait for it and are sent again. */
-export function connectRedis(url: string, options: Partial<CommonRedisOptions> = {}): Redis {
-  const shared: Partial<CommonRedisOptions> = {
-    maxRetriesPerRequest: null,
-    enableAutoPipelining: false,
-    retryStrategy: (attempt) => Math.min(50 * attempt, 1000),
-    ...options,
-  };
-  const redis = url.startsWith('unix://') ? new Redis({ path: url.slice('unix://'.length), ...shared }) : new Redis(url, shared);
+export function connectRedis(url: string): Redis {
+  const options = { maxRetriesPerRequest: null, retryStrategy: (attempt: number) => Math.min(50 * attempt, 1000) };
+  const redis = url.startsWith('unix://') ? new Redis({ path: url.slice('unix://'.length), ...options }) : new Redis(url, options);
   redis.on('error', () => {}); // reconnecting is ioredis' work; what fails is the command, and it says so to its caller
   return redis;
 }
