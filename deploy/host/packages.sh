@@ -11,7 +11,7 @@ install_packages() {
     fail "no apt source of this host offers:$without_candidate" "Check /etc/apt (Debian's main component is enough) and 'apt-get update', or install these by hand."
   fi
   say "installing by apt:$offered"
-  list_installed >"$work/before"
+  [ -s "$work/before" ] || list_installed >"$work/before"
   keep_services_down
   # shellcheck disable=SC2086 # a list of names
   set -- install --no-install-recommends $offered
@@ -89,7 +89,7 @@ list_installed() { dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package}\n' | 
 
 # Packages start their service as they are installed; a policy-rc.d answering 101 forbids it. The host's own is left alone.
 keep_services_down() {
-  if [ -e "$policy" ] && ! grep -qs 'Thaw set-up' "$policy"; then return; fi # one of ours outlives a kill -9
+  if [ -e "$policy" ] && ! grep -qs 'Thaw set-up' "$policy"; then return; fi
   printf '#!/bin/sh\n# Thaw set-up: no service starts while its packages are installed.\nexit 101\n' >"$policy"
   chmod 755 "$policy"
 }
@@ -127,7 +127,7 @@ undo() {
     others=$(apt-get -s "$@" 2>>"$log" </dev/null | awk '$1 == "Remv" { sub(/:.*/, "", $2); print $2 }' | sort | comm -13 "$work/ours" - | paste -sd ' ' -)
     [ -z "$others" ] ||
       fail "these need packages set-up brought, and would go too: $others" "Remove them first, or take what they need out of $installed_record."
-    run_apt "$@" || fail "apt-get could not remove: $ours" "Repair what apt names above, then run $0 --undo again."
+    run_apt "$@" || fail "apt-get could not remove all packages of $installed_record" "Repair what apt names above, then run $0 --undo again."
   fi
   say "removing $thaw"
   rm -rf "$thaw"

@@ -8,14 +8,15 @@
 #
 # THAW_SETUP=never changes nothing: it names what is missing and exits 1, or exits 0.
 # POSIX sh, so that a system without bash gets a list of what to install and not a shell error.
+# shellcheck source-path=SCRIPTDIR
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 thaw=/opt/thaw
+work_directory=$thaw/.setup
 log=                                       # output of the step under way, shown when it fails
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # nft and ip, also after a plain `su`
 export LC_ALL=C                            # the answers of apt and criu are parsed
-# shellcheck source-path=SCRIPTDIR
 . "$here/criu.sh"
 . "$here/packages.sh"
 . "$here/node-modules.sh"
@@ -29,12 +30,13 @@ main() {
     *) fail "unknown option: $*" "Use: $0 [--test | --undo]" ;;
   esac
   find_missing
-  modules_are_current || modules_missing=yes
-  [ "$missing$criu_missing${modules_missing=}" ] || return 0
+  if modules_are_current; then modules_missing=; else modules_missing=yes; fi
   if [ "${THAW_SETUP=}" = never ]; then
+    [ "$missing$criu_missing$modules_missing" ] || return 0
     fail "THAW_SETUP=never, and this host lacks: $(describe_missing)" "Unset THAW_SETUP and run $0 again, or install it by hand."
   fi
-  if [ "$missing$criu_missing" ]; then set_up_host; fi
+  # A work directory means that another set-up is at work, or was killed and must be tidied up after.
+  if [ "$missing$criu_missing" ] || [ -w "$work_directory" ]; then set_up_host; fi
   if [ "$modules_missing" ]; then set_up_modules; fi
 }
 
@@ -66,10 +68,14 @@ describe_missing() {
     printf '%s, ' "$name"
   done | sed "s/, \$/${criu_missing:+, }/"
   if [ "$criu_missing" ]; then printf 'CRIU %s or newer (kernel %s)' "$(criu_required)" "$(uname -r)"; fi
-  if [ "$modules_missing" ]; then printf '%snode_modules of this package-lock.json (npm ci)' "${missing:+, }"; fi
+  others=$missing$criu_missing
+  if [ "$modules_missing" ]; then printf '%snode_modules of this package-lock.json (npm ci)' "${others:+, }"; fi
 }
 
 set_up_host() {
+  if [ "$(uname -s)" != Linux ]; then
+    fail "Thaw runs on Linux only (CRIU and runc do), this is $(uname -s)" "Use a Linux machine or virtual machine, Debian 12 or newer by preference."
+  fi
   if ! has apt-get || ! has dpkg-query; then
     fail "This system has no apt. Thaw needs, and this host lacks: $(describe_missing)" "Install these with the system's package manager, then run $0 again."
   fi
@@ -79,7 +85,7 @@ set_up_host() {
   begin_host_change
   find_missing # another set-up may have been at work while this one waited
   packages=$missing
-  read_candidates
+  if [ "$missing$criu_missing" ]; then read_candidates; fi
   if [ "$criu_missing" ]; then choose_criu; fi # may add criu, or patchelf, to packages
   if [ "$packages" ]; then install_packages; fi
   if [ "${criu_from_sid=}" ]; then build_criu_prefix; fi
@@ -95,8 +101,10 @@ begin_host_change() {
   mkdir -p "$thaw"
   log=$thaw/setup.log
   : >"$log"
-  work=$(mktemp -d "$thaw/.setup.XXXXXX")
-  chmod 755 "$work" # apt downloads as the user _apt
+  work=$work_directory
+  mkdir -p "$work"
+  # A set-up that was killed did not get to finish_install, which needs these two.
+  find "$work" -mindepth 1 -maxdepth 1 ! -name before ! -name replaced -exec rm -rf {} +
 }
 
 end_host_change() {

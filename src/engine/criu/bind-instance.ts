@@ -1,0 +1,41 @@
+import { closeSync, fchownSync, openSync, renameSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Binding } from '#src/engine/engine.ts';
+import { ThawError } from '#src/platform/errors.ts';
+import type { InstanceId } from '#src/platform/ids.ts';
+import type { CriuDeps } from './engine-deps.ts';
+import { instanceLayout } from './instance-layout.ts';
+import { readBoundRecord, readInstanceRecord, writeBoundRecord } from './instance-record.ts';
+import { isAlive } from './process-identity.ts';
+
+/**
+ * Tells an instance whom it belongs to: /run/thaw/binding.json, in a tmpfs, readable by the app's user only (law 8).
+ * The engine's own note of it (no secrets) is written first: an instance that may have seen a tenant is never warm again.
+ */
+export async function bindInstance(deps: CriuDeps, id: InstanceId, binding: Binding): Promise<void> {
+  const layout = instanceLayout(deps.paths, id);
+  const record = readInstanceRecord(layout);
+  if (!record || !isAlive(record.process)) {
+    throw new ThawError('bind_failed', `${id} does not run any more`, { fix: 'Claim again.' });
+  }
+  const bound = readBoundRecord(layout);
+  if (bound && bound.claim !== binding.claim) {
+    throw new ThawError('bind_failed', `${id} is bound to another claim`, { fix: 'Claim again.' });
+  }
+  writeBoundRecord(layout, { claim: binding.claim, tenant: binding.tenant, expiresAt: binding.expiresAt });
+  writeBinding(record.runThaw, JSON.stringify({ instance: id, ...binding }), record);
+  if (record.workload.egress.claimed !== record.workload.egress.warm) await deps.sandboxes.setEgress(id, record.workload.egress.claimed);
+}
+
+/** By rename, so that the app never reads half of it; owned before it has its name. */
+function writeBinding(runThaw: string, text: string, owner: { uid: number; gid: number }): void {
+  const file = join(runThaw, 'binding.json');
+  const fd = openSync(`${file}.new`, 'w', 0o400);
+  try {
+    writeSync(fd, text);
+    fchownSync(fd, owner.uid, owner.gid);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(`${file}.new`, file);
+}

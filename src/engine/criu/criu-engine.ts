@@ -1,0 +1,130 @@
+import type { Engine } from '#src/engine/engine.ts';
+import type { SandboxProvider } from '#src/engine/sandbox/sandbox.ts';
+import type { DataPaths } from '#src/platform/config.ts';
+import { ThawError } from '#src/platform/errors.ts';
+import type { InstanceId } from '#src/platform/ids.ts';
+import { KeyedMutex } from '#src/platform/semaphore.ts';
+import { bindInstance } from './bind-instance.ts';
+import { detectCgroupHost, readUsage, setFrozen } from './cgroups.ts';
+import { checkpointInstance } from './checkpoint-instance.ts';
+import { readLog } from './conmon.ts';
+import { destroyInstance } from './destroy-instance.ts';
+import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
+import { execInInstance } from './exec-in-instance.ts';
+import { GoldenStore } from './golden-store.ts';
+import { hasSysResource, isTmpfs } from './host-capabilities.ts';
+import type { ImageStore } from './images/image-store.ts';
+import { instanceLayout } from './instance-layout.ts';
+import { readInstanceRecord } from './instance-record.ts';
+import { keepLog } from './kept-logs.ts';
+import { listInstances } from './list-instances.ts';
+import { setUpNode, tearDownNode } from './node-setup.ts';
+import { probeNode, readFingerprint } from './probe-node.ts';
+import { isAlive, readBootId } from './process-identity.ts';
+import { type PrimedInstance, primeInstance, restoreInstance } from './restore-instance.ts';
+import { createRunc } from './runc.ts';
+import { startInstance } from './start-instance.ts';
+import { watchExits } from './watch-exits.ts';
+
+export interface CriuEngineOptions {
+  readonly paths: DataPaths;
+  readonly tag: string;
+  /** The CRIU binary; its directory comes first on runc's PATH. */
+  readonly criu: string;
+  readonly images: ImageStore;
+  readonly sandboxes: SandboxProvider;
+  readonly memoryReserveBytes: number;
+  readonly diskReserveBytes: number;
+}
+
+/** The real engine: runc starts and dumps, CRIU restores, conmon watches. Prepares the node; needs root. */
+export async function createCriuEngine(options: CriuEngineOptions): Promise<Engine> {
+  const deps: CriuDeps = {
+    ...options,
+    runc: createRunc(options.paths, options.criu),
+    cgroupHost: detectCgroupHost(),
+    bootId: readBootId(),
+    hasSysResource: hasSysResource(),
+    isRunTmpfs: isTmpfs('/run'),
+    keepLog: (file, name) => keepLog(options.paths.logs, file, name),
+  };
+  const fingerprint = await readFingerprint(deps);
+  await setUpNode(deps);
+  const goldens = new GoldenStore(deps.paths);
+  const primed = new Map<InstanceId, PrimedInstance>();
+  const ending = new Set<InstanceId>();
+  /** Calls for one instance run one after the other; a destroy during a restore waits for its end. */
+  const mutex = new KeyedMutex();
+  const closers = new Set<() => void>();
+
+  return {
+    probe: async () => probeNode(deps, fingerprint),
+    start: (workload, id, signal) => mutex.run(id, () => startInstance(deps, workload, id, signal)),
+    checkpoint: (id, golden, signal) => mutex.run(id, () => checkpointInstance(deps, goldens, fingerprint, id, golden, signal)),
+    prime: (golden, id) =>
+      mutex.run(id, async () => {
+        const record = readInstanceRecord(instanceLayout(deps.paths, id));
+        if (primed.has(id) || isAlive(record?.process)) return;
+        primed.set(id, await primeInstance(deps, await goldens.open(golden), id));
+      }),
+    restore: (golden, id, signal) =>
+      mutex.run(id, async () => {
+        const ready = primed.get(id);
+        primed.delete(id);
+        return await restoreInstance(deps, await goldens.open(golden), id, ready, signal);
+      }),
+    bind: (id, binding) => mutex.run(id, () => bindInstance(deps, id, binding)),
+    pause: (id) => mutex.run(id, () => freeze(deps, id, true)),
+    resume: (id) => mutex.run(id, () => freeze(deps, id, false)),
+    destroy: (id) =>
+      mutex.run(id, async () => {
+        primed.delete(id);
+        ending.add(id);
+        await destroyInstance(deps, id).finally(() => ending.delete(id));
+      }),
+    stats: async (id) => {
+      requireAlive(deps, id);
+      const { memoryBytes, cpuMs, pids } = readUsage(instanceCgroup(deps, id));
+      return { memoryBytes, cpuMs, pids };
+    },
+    logs: async (id, maxBytes) => readLog(instanceLayout(deps.paths, id).log, maxBytes),
+    exec: async (id, command, execOptions) => {
+      requireAlive(deps, id);
+      return await execInInstance(deps, id, command, execOptions);
+    },
+    hasGolden: async (golden) => goldens.has(golden),
+    verifyGolden: async (golden) => {
+      await goldens.verify(golden);
+    },
+    removeGolden: async (golden) => goldens.remove(golden),
+    listGoldens: async () => goldens.list(),
+    list: () => listInstances(deps),
+    onExit: (listener) => {
+      const stop = watchExits(deps, (id) => ending.has(id), listener);
+      closers.add(stop);
+      return () => {
+        closers.delete(stop);
+        stop();
+      };
+    },
+    close: async () => {
+      for (const stop of closers) stop();
+      closers.clear();
+    },
+    teardown: async () => {
+      for (const stop of closers) stop();
+      closers.clear();
+      await tearDownNode(deps);
+    },
+  };
+}
+
+async function freeze(deps: CriuDeps, id: InstanceId, frozen: boolean): Promise<void> {
+  requireAlive(deps, id);
+  await setFrozen(instanceCgroup(deps, id), frozen);
+}
+
+function requireAlive(deps: CriuDeps, id: InstanceId): void {
+  if (isAlive(readInstanceRecord(instanceLayout(deps.paths, id))?.process)) return;
+  throw new ThawError('instance_not_found', `${id} does not run on this node`, { fix: 'List the instances; it may have ended.' });
+}

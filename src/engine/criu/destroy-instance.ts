@@ -1,0 +1,64 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isErrnoError } from '#src/platform/errno.ts';
+import type { InstanceId } from '#src/platform/ids.ts';
+import { killCgroup, removeCgroup } from './cgroups.ts';
+import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
+import { type InstanceLayout, instanceLayout } from './instance-layout.ts';
+import { unmountRootfs } from './overlay.ts';
+import { identifyProcess } from './process-identity.ts';
+
+/**
+ * Ends an instance and removes all that belongs to it, in whatever state a crash left it. Idempotent.
+ * The directory goes last: as long as it exists, reconcile knows that something may be left.
+ */
+export async function destroyInstance(deps: CriuDeps, id: InstanceId): Promise<void> {
+  const layout = instanceLayout(deps.paths, id);
+  const cgroup = instanceCgroup(deps, id);
+  await endConmon(layout, () => killCgroup(cgroup));
+  await killCgroup(cgroup); // what a restore under way forked meanwhile
+  await unmountRootfs(layout);
+  await deps.sandboxes.remove(id);
+  await removeCgroup(cgroup);
+  rmSync(dirname(layout.runcState), { recursive: true, force: true });
+  rmSync(layout.exitFile, { force: true });
+  rmSync(layout.directory, { recursive: true, force: true });
+}
+
+/** conmon ends by itself once its container has; a moment later it is ended. It must be gone before its files are. */
+export async function endConmon(layout: InstanceLayout, endContainer: () => Promise<void>): Promise<void> {
+  const pid = readPid(layout.conmonPidFile);
+  const conmon = pid === undefined ? undefined : identifyProcess(pid);
+  const isOurs = conmon !== undefined && isConmonOf(conmon.pid, layout);
+  await endContainer();
+  if (!isOurs) return;
+  for (let waitedMs = 0; identifyProcess(conmon.pid)?.startTicks === conmon.startTicks; waitedMs += 5) {
+    if (waitedMs === 2000) killIfAlive(conmon.pid);
+    await delay(5);
+  }
+}
+
+function readPid(file: string): number | undefined {
+  if (!existsSync(file)) return undefined;
+  const pid = Number(readFileSync(file, 'utf8').trim());
+  return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+}
+
+/** A pid file can outlive its process: after a reboot the number may be anybody's. */
+function isConmonOf(pid: number, layout: InstanceLayout): boolean {
+  try {
+    const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return argv.some((arg) => arg.endsWith('conmon')) && argv.includes(layout.directory);
+  } catch {
+    return false;
+  }
+}
+
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!isErrnoError(error, 'ESRCH')) throw error;
+  }
+}

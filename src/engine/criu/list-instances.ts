@@ -1,0 +1,32 @@
+import { existsSync, readdirSync } from 'node:fs';
+import type { EngineInstance } from '#src/engine/engine.ts';
+import type { InstanceId } from '#src/platform/ids.ts';
+import { isFrozen, listChildCgroups } from './cgroups.ts';
+import { allInstancesCgroup, type CriuDeps, instanceCgroup } from './engine-deps.ts';
+import { exitsDirectory, instanceLayout, isInstanceId } from './instance-layout.ts';
+import { readBoundRecord, readInstanceRecord } from './instance-record.ts';
+import { isAlive } from './process-identity.ts';
+
+/** The ground truth: whatever carries an instance id on this node, by its directory, sandbox, cgroup or exit file. */
+export async function listInstances(deps: CriuDeps): Promise<EngineInstance[]> {
+  const names = [
+    ...readNames(deps.paths.instances),
+    ...(await deps.sandboxes.list()),
+    ...listChildCgroups(allInstancesCgroup(deps)),
+    ...readNames(exitsDirectory(deps.paths)),
+  ];
+  return [...new Set(names.filter(isInstanceId))].sort().map((id) => describeInstance(deps, id));
+}
+
+function describeInstance(deps: CriuDeps, id: InstanceId): EngineInstance {
+  const layout = instanceLayout(deps.paths, id);
+  const record = readInstanceRecord(layout);
+  if (!record?.process || record.bootId !== deps.bootId) return { id, state: 'partial' };
+  const bound = readBoundRecord(layout);
+  const state = !isAlive(record.process) ? 'exited' : isFrozen(instanceCgroup(deps, id)) ? 'paused' : 'running';
+  return { id, state, address: record.address, ...(record.golden ? { golden: record.golden } : {}), ...(bound ? { boundTo: bound } : {}) };
+}
+
+function readNames(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
+}

@@ -1,0 +1,43 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { run } from '#src/platform/subprocess.ts';
+import { limitAllInstances, makeCgroup, removeCgroup } from './cgroups.ts';
+import { allInstancesCgroup, type CriuDeps, criuConfigFile, criuOptions, criuRunDirectory } from './engine-deps.ts';
+import { exitsDirectory, runcRoot } from './instance-layout.ts';
+import { primeKdat } from './kdat.ts';
+import { readMemoryInfo } from './node-reserve.ts';
+import { isMounted, listMounts, unmount } from './overlay.ts';
+
+/** Makes what all instances share: directories, our tmpfs, CRIU's options, the parent cgroup, bridge and firewall. Idempotent; safe under live instances. */
+export async function setUpNode(deps: CriuDeps): Promise<void> {
+  for (const directory of [deps.paths.dataDir, deps.paths.instances, deps.paths.goldens, deps.paths.logs, deps.paths.run]) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  }
+  if (!isMounted(deps.paths.run)) await mountRunTmpfs(deps.paths.run);
+  for (const directory of [runcRoot(deps.paths), exitsDirectory(deps.paths), criuRunDirectory(deps)])
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  writeFileSync(criuConfigFile(deps), criuOptions);
+  await primeKdat(deps);
+  const cgroup = allInstancesCgroup(deps);
+  makeCgroup(cgroup);
+  limitAllInstances(cgroup, Math.max(readMemoryInfo().totalBytes - deps.memoryReserveBytes, deps.memoryReserveBytes));
+  await deps.sandboxes.setUp();
+}
+
+/** Removes what setUpNode made. Every instance must be destroyed before. */
+export async function tearDownNode(deps: CriuDeps): Promise<void> {
+  await deps.sandboxes.tearDown();
+  await removeCgroup(allInstancesCgroup(deps));
+  const ours = listMounts().filter((path) => path.startsWith(`${deps.paths.dataDir}/`));
+  for (const path of ours.reverse()) await unmount(path);
+  rmSync(deps.paths.run, { recursive: true, force: true });
+}
+
+/** Never swapped where the kernel can promise it (6.4): bindings hold secrets. */
+async function mountRunTmpfs(path: string): Promise<void> {
+  const options = 'mode=0700,size=256m,nosuid,nodev,noexec';
+  try {
+    await run(['mount', '-t', 'tmpfs', '-o', `${options},noswap`, 'thaw-run', path], { timeoutMs: 10_000 });
+  } catch {
+    await run(['mount', '-t', 'tmpfs', '-o', options, 'thaw-run', path], { timeoutMs: 10_000 });
+  }
+}

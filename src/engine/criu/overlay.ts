@@ -1,0 +1,43 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { isErrnoError } from '#src/platform/errno.ts';
+import { run, SubprocessError } from '#src/platform/subprocess.ts';
+import type { InstanceLayout } from './instance-layout.ts';
+
+/** An instance's root filesystem: its own layer over `lowers`, the uppermost first. Mounted once; a second call finds it. */
+export async function mountRootfs(layout: InstanceLayout, lowers: readonly string[]): Promise<void> {
+  for (const directory of [layout.rootfs, layout.upper, layout.work]) mkdirSync(directory, { recursive: true, mode: 0o755 });
+  if (isMounted(layout.rootfs)) return;
+  const options = `lowerdir=${lowers.join(':')},upperdir=${layout.upper},workdir=${layout.work}`;
+  await run(['mount', '-t', 'overlay', 'thaw', '-o', options, layout.rootfs], { timeoutMs: 10_000 });
+}
+
+/** Idempotent. Lazily when something still holds it: its processes are dead or dying by then. */
+export async function unmountRootfs(layout: InstanceLayout): Promise<void> {
+  if (isMounted(layout.rootfs)) await unmount(layout.rootfs);
+}
+
+export async function unmount(path: string): Promise<void> {
+  try {
+    await run(['umount', path], { timeoutMs: 10_000 });
+  } catch (error) {
+    if (!(error instanceof SubprocessError) || !isMounted(path)) throw error;
+    await run(['umount', '--lazy', path], { timeoutMs: 10_000 });
+  }
+}
+
+export function isMounted(path: string): boolean {
+  return listMounts().includes(path);
+}
+
+/** Mount points of this mount namespace, in the order they were made. */
+export function listMounts(): string[] {
+  try {
+    const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+    return lines.flatMap(
+      (line) => line.split(' ')[4]?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))) ?? [],
+    );
+  } catch (error) {
+    if (isErrnoError(error, 'ENOENT')) return [];
+    throw error;
+  }
+}

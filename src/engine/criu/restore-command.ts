@@ -1,0 +1,51 @@
+/** What CRIU needs to know to fill one clone. Paths are absolute. */
+export interface RestoreCommand {
+  readonly criu: string;
+  readonly imageDirectory: string;
+  readonly workDirectory: string;
+  readonly rootfs: string;
+  readonly pidFile: string;
+  readonly netnsPath: string;
+  /** Directories of the clone's own cgroups. */
+  readonly cgroupDirectories: readonly string[];
+  readonly externalMounts: readonly { readonly destination: string; readonly source: string }[];
+  /** The primer's stdin, stdout and stderr. */
+  readonly descriptors: readonly string[];
+  /** A tmpfs to show CRIU as /run, where the host's own is none and its kdat cache would not be used. */
+  readonly runDirectory: string | undefined;
+}
+
+const netnsFd = 7; // dash redirects single digits only
+
+/**
+ * The shell script that conmon runs as its runtime, in the order that matters: join the clone's cgroups, open its network
+ * namespace, enter a new cgroup namespace (CRIU with manage-cgroups=ignore would keep the host's), then become `criu restore`.
+ * Straight through CRIU it takes half the time of `runc restore`, with every isolation kept (FACTS.md).
+ */
+export function restoreScript(command: RestoreCommand): string {
+  const joins = command.cgroupDirectories.map((directory) => `echo $$ > ${quote(`${directory}/cgroup.procs`)}`);
+  const criu = criuArguments(command).map(quote).join(' ');
+  const enter =
+    command.runDirectory === undefined
+      ? `exec unshare -C ${criu}`
+      : `exec unshare -m -C sh -c ${quote(`mount --bind ${quote(command.runDirectory)} /run && exec "$@"`)} sh ${criu}`;
+  return ['set -e', ...joins, `exec ${netnsFd}< ${quote(command.netnsPath)}`, enter].join('\n');
+}
+
+function criuArguments(command: RestoreCommand): string[] {
+  const pipes = command.descriptors.flatMap((descriptor, fd) =>
+    descriptor.startsWith('pipe:') ? ['--inherit-fd', `fd[${fd}]:${descriptor}`] : [],
+  );
+  return [
+    ...[command.criu, 'restore', '--images-dir', command.imageDirectory, '--work-dir', command.workDirectory, '--root', command.rootfs],
+    ...command.externalMounts.flatMap(({ destination, source }) => ['--external', `mnt[${destination}]:${source}`]),
+    ...['--external', 'mnt[/dev/null]:/dev/null'], // runc's masked files
+    ...['--inherit-fd', `fd[${netnsFd}]:extRootNetNS`, ...pipes],
+    ...['--manage-cgroups=ignore', '--tcp-close', '--file-locks', '--ghost-limit', '67108864'],
+    ...['--restore-detached', '--pidfile', command.pidFile, '--log-file', 'restore.log', '-v1'],
+  ];
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,124 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import type { StartedInstance } from '#src/engine/engine.ts';
+import type { Workload } from '#src/engine/workload.ts';
+import { elapsedMs } from '#src/platform/clock.ts';
+import { ThawError } from '#src/platform/errors.ts';
+import type { InstanceId } from '#src/platform/ids.ts';
+import { makeCgroup } from './cgroups.ts';
+import { runUnderConmon } from './conmon.ts';
+import { destroyInstance } from './destroy-instance.ts';
+import { type CriuDeps, criuConfigFile, instanceCgroup } from './engine-deps.ts';
+import { resolveUser } from './images/resolve-user.ts';
+import { exitsDirectory, instanceLayout } from './instance-layout.ts';
+import { type InstanceRecord, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
+import { requireDisk, requireMemory } from './node-reserve.ts';
+import { buildSpec, capabilities } from './oci-spec.ts';
+import { logBytesMax } from './output-log.ts';
+import { mountRootfs } from './overlay.ts';
+import { identifyProcess, isAlive } from './process-identity.ts';
+import { loadSeccompProfile } from './seccomp-profile.ts';
+
+const minimumDiskBytes = 64 * 1024 * 1024;
+
+/** Pulls the image when it is not there, makes a sandbox and runs the command by runc under conmon. Cleans up when it fails. */
+export async function startInstance(deps: CriuDeps, workload: Workload, id: InstanceId, signal?: AbortSignal): Promise<StartedInstance> {
+  const layout = instanceLayout(deps.paths, id);
+  const existing = readInstanceRecord(layout);
+  if (existing && isAlive(existing.process)) return { address: existing.address, timingsMs: existing.timingsMs };
+  await destroyInstance(deps, id); // what a crash left half-made
+  try {
+    const record = await startFresh(deps, workload, id, signal);
+    return { address: record.address, timingsMs: record.timingsMs };
+  } catch (error) {
+    await destroyInstance(deps, id);
+    throw error;
+  }
+}
+
+async function startFresh(deps: CriuDeps, workload: Workload, id: InstanceId, signal?: AbortSignal): Promise<InstanceRecord> {
+  const layout = instanceLayout(deps.paths, id);
+  requireMemory(`the start of ${id}`, workload.resources.memoryBytes, deps.memoryReserveBytes);
+  requireDisk(`the start of ${id}`, deps.paths.instances, minimumDiskBytes, deps.diskReserveBytes);
+  const startedAt = performance.now();
+  const image = await deps.images.ensure(workload.image, signal);
+  const imageMs = elapsedMs(startedAt);
+  const user = await resolveUser(image.rootfs, workload.user ?? image.config.user);
+
+  mkdirSync(layout.criu, { recursive: true, mode: 0o700 });
+  const sandboxAt = performance.now();
+  const sandbox = await deps.sandboxes.prepare(id);
+  const partial: InstanceRecord = {
+    id,
+    bootId: deps.bootId,
+    imageDigest: image.digest,
+    workload,
+    address: sandbox.address,
+    runThaw: sandbox.files.runThaw,
+    uid: user.uid,
+    gid: user.gid,
+    dumped: false,
+    timingsMs: {},
+  };
+  writeInstanceRecord(layout, partial);
+  await deps.sandboxes.setEgress(id, workload.egress.warm);
+  await mountRootfs(layout, [image.rootfs]);
+  const cgroup = instanceCgroup(deps, id);
+  makeCgroup(cgroup);
+  const spec = buildSpec({
+    workload,
+    image: image.config,
+    user,
+    sandbox,
+    rootfs: layout.rootfs,
+    cgroupsPath: cgroup.path,
+    seccomp: loadSeccompProfile(capabilities),
+    criuConfig: criuConfigFile(deps),
+  });
+  writeFileSync(layout.config, JSON.stringify(spec), { mode: 0o600 });
+  const runcAt = performance.now();
+  const pid = await createAndStart(deps, workload, id, signal);
+  const process = identifyProcess(pid);
+  const timingsMs = { image: imageMs, sandbox: Math.round(runcAt - sandboxAt), runc: elapsedMs(runcAt), total: elapsedMs(startedAt) };
+  const record = { ...partial, timingsMs, process: process ?? { pid, startTicks: 0 } }; // ended already: startTicks 0 matches nothing
+  writeInstanceRecord(layout, record);
+  return record;
+}
+
+async function createAndStart(deps: CriuDeps, workload: Workload, id: InstanceId, signal?: AbortSignal): Promise<number> {
+  const layout = instanceLayout(deps.paths, id);
+  try {
+    const pid = await runUnderConmon({
+      id,
+      layout,
+      exitsDirectory: exitsDirectory(deps.paths),
+      runtime: deps.runc.program,
+      runtimeArgs: deps.runc.globalArgs,
+      restore: false,
+      shareMemory: workload.shareMemory,
+      logBytesMax,
+      env: deps.runc.env,
+      timeoutMs: 30_000,
+      ...(signal ? { signal } : {}),
+    });
+    await deps.runc.run(['start', id], { timeoutMs: 10_000, ...(signal ? { signal } : {}) });
+    return pid;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new ThawError('app_start_failed', `${workload.image} could not be started: ${lastLine(message)}`, {
+      fix: "Check the template's command, workdir and user against the image.",
+      cause: error,
+    });
+  }
+}
+
+function lastLine(text: string): string {
+  return (
+    text
+      .trim()
+      .split('\n')
+      .at(-1)
+      ?.replace(/^.*level=error msg="?/, '')
+      .slice(0, 500) ?? text
+  );
+}

@@ -1,0 +1,54 @@
+import { readdirSync, watch } from 'node:fs';
+import type { InstanceExit } from '#src/engine/engine.ts';
+import { isErrnoError } from '#src/platform/errno.ts';
+import type { InstanceId } from '#src/platform/ids.ts';
+import { readUsage } from './cgroups.ts';
+import { readExitCode } from './conmon.ts';
+import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
+import { exitsDirectory, instanceLayout, isInstanceId } from './instance-layout.ts';
+import { readInstanceRecord } from './instance-record.ts';
+
+const sweepMs = 500; // inotify tells within milliseconds; the sweep is for what it lost
+
+/** Calls back once an instance that ended by itself; one that was dumped or is being destroyed is none. */
+export function watchExits(deps: CriuDeps, isExpected: (id: InstanceId) => boolean, listener: (exit: InstanceExit) => void): () => void {
+  const directory = exitsDirectory(deps.paths);
+  const told = new Set<InstanceId>();
+  const sweep = () => {
+    const present = readEnded(directory);
+    for (const id of told) if (!present.includes(id)) told.delete(id);
+    for (const id of present) {
+      if (told.has(id) || isExpected(id)) continue;
+      const exit = describeExit(deps, id);
+      if (exit) {
+        told.add(id);
+        listener(exit);
+      }
+    }
+  };
+  const watcher = watch(directory, sweep);
+  watcher.on('error', () => {}); // the directory went with a teardown; the sweep copes
+  const timer = setInterval(sweep, sweepMs);
+  sweep();
+  return () => {
+    watcher.close();
+    clearInterval(timer);
+  };
+}
+
+function describeExit(deps: CriuDeps, id: InstanceId): InstanceExit | undefined {
+  const layout = instanceLayout(deps.paths, id);
+  const record = readInstanceRecord(layout);
+  const exitCode = readExitCode(layout.exitFile);
+  if (!record || record.dumped || exitCode === undefined) return undefined;
+  return { id, exitCode, oomKilled: readUsage(instanceCgroup(deps, id)).oomKills > 0 };
+}
+
+function readEnded(directory: string): InstanceId[] {
+  try {
+    return readdirSync(directory).filter(isInstanceId);
+  } catch (error) {
+    if (isErrnoError(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
