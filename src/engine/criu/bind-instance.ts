@@ -5,8 +5,7 @@ import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import type { CriuDeps } from './engine-deps.ts';
 import { instanceLayout } from './instance-layout.ts';
-import { readBoundRecord, readInstanceRecord, writeBoundRecord } from './instance-record.ts';
-import { isAlive } from './process-identity.ts';
+import { isRunning, readBoundRecord, readInstanceRecord, writeBoundRecord } from './instance-record.ts';
 
 /**
  * Tells an instance whom it belongs to: /run/thaw/binding.json, in a tmpfs, readable by the app's user only (law 8).
@@ -15,7 +14,7 @@ import { isAlive } from './process-identity.ts';
 export async function bindInstance(deps: CriuDeps, id: InstanceId, binding: Binding): Promise<void> {
   const layout = instanceLayout(deps.paths, id);
   const record = readInstanceRecord(layout);
-  if (!record || !isAlive(record.process)) {
+  if (!isRunning(record)) {
     throw new ThawError('bind_failed', `${id} does not run any more`, { fix: 'Claim again.' });
   }
   const bound = readBoundRecord(layout);

@@ -11,12 +11,12 @@ import { destroyInstance, endConmon } from './destroy-instance.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
 import { sealGolden } from './golden-seal.ts';
 import type { GoldenRecord, GoldenStore } from './golden-store.ts';
+import { readOwner } from './host-facts.ts';
 import { type GoldenLayout, instanceLayout } from './instance-layout.ts';
-import { type InstanceRecord, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
+import { type InstanceRecord, isRunning, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
 import { kdatPrefix } from './kdat.ts';
 import { requireDisk } from './node-reserve.ts';
 import { unmountRootfs } from './overlay.ts';
-import { isAlive, readOwner } from './process-identity.ts';
 import { generalise } from './runc-state.ts';
 
 const dumpTimeoutMs = 300_000;
@@ -42,7 +42,7 @@ export async function checkpointInstance(
   }
   const layout = instanceLayout(deps.paths, id);
   const primer = readInstanceRecord(layout);
-  if (!primer || !isAlive(primer.process) || primer.golden !== undefined) {
+  if (!isRunning(primer) || primer.golden !== undefined) {
     throw new ThawError('checkpoint_failed', `${id} is not a running primer`, {
       fix: 'Start a primer first; only a cold start becomes a golden.',
     });
@@ -89,7 +89,7 @@ async function dump(deps: CriuDeps, primer: InstanceRecord, target: GoldenLayout
   try {
     await endConmon(layout, checkpoint);
   } catch (error) {
-    if (isAlive(primer.process)) writeInstanceRecord(layout, primer); // CRIU leaves a process running that it failed to dump
+    if (isRunning(primer)) writeInstanceRecord(layout, primer); // CRIU leaves a process running that it failed to dump
     if (signal?.aborted) throw error;
     const log = deps.keepLog(join(workDirectory, 'dump.log'), `dump-${primer.id}.log`);
     const failure = explainDumpFailure(readLogTail(join(workDirectory, 'dump.log')));

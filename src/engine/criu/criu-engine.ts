@@ -12,15 +12,14 @@ import { destroyInstance } from './destroy-instance.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
 import { execInInstance } from './exec-in-instance.ts';
 import { GoldenStore } from './golden-store.ts';
-import { hasSysResource, isTmpfs } from './host-capabilities.ts';
+import { hasSysResource, isTmpfs, readBootId } from './host-facts.ts';
 import type { ImageStore } from './images/image-store.ts';
 import { instanceLayout } from './instance-layout.ts';
-import { readInstanceRecord } from './instance-record.ts';
+import { isRunning, readInstanceRecord } from './instance-record.ts';
 import { keepLog } from './kept-logs.ts';
 import { listInstances } from './list-instances.ts';
 import { setUpNode, tearDownNode } from './node-setup.ts';
 import { probeNode, readFingerprint } from './probe-node.ts';
-import { isAlive, readBootId } from './process-identity.ts';
 import { type PrimedInstance, primeInstance, restoreInstance } from './restore-instance.ts';
 import { createRunc } from './runc.ts';
 import { startInstance } from './start-instance.ts';
@@ -64,7 +63,7 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
     prime: (golden, id) =>
       mutex.run(id, async () => {
         const record = readInstanceRecord(instanceLayout(deps.paths, id));
-        if (primed.has(id) || isAlive(record?.process)) return;
+        if (primed.has(id) || isRunning(record)) return;
         primed.set(id, await primeInstance(deps, await goldens.open(golden), id));
       }),
     restore: (golden, id, signal) =>
@@ -125,6 +124,6 @@ async function freeze(deps: CriuDeps, id: InstanceId, frozen: boolean): Promise<
 }
 
 function requireAlive(deps: CriuDeps, id: InstanceId): void {
-  if (isAlive(readInstanceRecord(instanceLayout(deps.paths, id))?.process)) return;
+  if (isRunning(readInstanceRecord(instanceLayout(deps.paths, id)))) return;
   throw new ThawError('instance_not_found', `${id} does not run on this node`, { fix: 'List the instances; it may have ended.' });
 }

@@ -1,13 +1,12 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { isErrnoError } from '#src/platform/errno.ts';
+import { systemClock } from '#src/platform/clock.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
+import { findLiveProcess, signalProcess, waitUntilDead } from '#src/platform/live-process.ts';
 import { killCgroup, removeCgroup } from './cgroups.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
 import { type InstanceLayout, instanceLayout } from './instance-layout.ts';
 import { unmountRootfs } from './overlay.ts';
-import { identifyProcess } from './process-identity.ts';
 
 /**
  * Ends an instance and removes all that belongs to it, in whatever state a crash left it. Idempotent.
@@ -29,14 +28,11 @@ export async function destroyInstance(deps: CriuDeps, id: InstanceId): Promise<v
 /** conmon ends by itself once its container has; a moment later it is ended. It must be gone before its files are. */
 export async function endConmon(layout: InstanceLayout, endContainer: () => Promise<void>): Promise<void> {
   const pid = readPid(layout.conmonPidFile);
-  const conmon = pid === undefined ? undefined : identifyProcess(pid);
+  const conmon = pid === undefined ? undefined : findLiveProcess(pid);
   const isOurs = conmon !== undefined && isConmonOf(conmon.pid, layout);
   await endContainer();
   if (!isOurs) return;
-  for (let waitedMs = 0; identifyProcess(conmon.pid)?.startTicks === conmon.startTicks; waitedMs += 5) {
-    if (waitedMs === 2000) killIfAlive(conmon.pid);
-    await delay(5);
-  }
+  if (!(await waitUntilDead(systemClock, conmon, 2000))) signalProcess(conmon, 'SIGKILL');
 }
 
 function readPid(file: string): number | undefined {
@@ -52,13 +48,5 @@ function isConmonOf(pid: number, layout: InstanceLayout): boolean {
     return argv.some((arg) => arg.endsWith('conmon')) && argv.includes(layout.directory);
   } catch {
     return false;
-  }
-}
-
-function killIfAlive(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if (!isErrnoError(error, 'ESRCH')) throw error;
   }
 }

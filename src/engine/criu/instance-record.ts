@@ -2,6 +2,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { Workload } from '#src/engine/workload.ts';
 import { GoldenId, InstanceId } from '#src/platform/ids.ts';
+import { isAlive, LiveProcess } from '#src/platform/live-process.ts';
 import type { InstanceLayout } from './instance-layout.ts';
 
 /** The engine's own note of one instance, beside its files. Complete once a process runs; before that it marks what to clean up. */
@@ -16,8 +17,8 @@ const InstanceRecord = z.object({
   runThaw: z.string(),
   uid: z.number(),
   gid: z.number(),
-  /** Absent while the instance is half-made. `startTicks` tells the process from a later one under the same pid. */
-  process: z.object({ pid: z.number(), startTicks: z.number() }).optional(),
+  /** Absent while the instance is half-made. */
+  process: LiveProcess.optional(),
   /** Set before a dump ends the process, so that its exit is not taken for a failure. */
   dumped: z.boolean().default(false),
   timingsMs: z.record(z.string(), z.number()).default({}),
@@ -27,6 +28,11 @@ export type InstanceRecord = z.infer<typeof InstanceRecord>;
 /** Whom the instance was bound to. No secrets (law 8); it outlives a Redis that comes back older than the world. */
 const BoundRecord = z.object({ claim: z.string(), tenant: z.string(), expiresAt: z.string() });
 export type BoundRecord = z.infer<typeof BoundRecord>;
+
+/** Whether the record is complete and its first process lives. Pids mean nothing across a boot, start times differ then. */
+export function isRunning(record: InstanceRecord | undefined): record is InstanceRecord {
+  return record?.process !== undefined && isAlive(record.process);
+}
 
 export function readInstanceRecord(layout: InstanceLayout): InstanceRecord | undefined {
   return readParsed(layout.record, InstanceRecord);

@@ -4,8 +4,7 @@ import type { InstanceId } from '#src/platform/ids.ts';
 import { isFrozen, listChildCgroups } from './cgroups.ts';
 import { allInstancesCgroup, type CriuDeps, instanceCgroup } from './engine-deps.ts';
 import { exitsDirectory, instanceLayout, isInstanceId } from './instance-layout.ts';
-import { readBoundRecord, readInstanceRecord } from './instance-record.ts';
-import { isAlive } from './process-identity.ts';
+import { isRunning, readBoundRecord, readInstanceRecord } from './instance-record.ts';
 
 /** The ground truth: whatever carries an instance id on this node, by its directory, sandbox, cgroup or exit file. */
 export async function listInstances(deps: CriuDeps): Promise<EngineInstance[]> {
@@ -23,7 +22,7 @@ function describeInstance(deps: CriuDeps, id: InstanceId): EngineInstance {
   const record = readInstanceRecord(layout);
   if (!record?.process || record.bootId !== deps.bootId) return { id, state: 'partial' };
   const bound = readBoundRecord(layout);
-  const state = !isAlive(record.process) ? 'exited' : isFrozen(instanceCgroup(deps, id)) ? 'paused' : 'running';
+  const state = !isRunning(record) ? 'exited' : isFrozen(instanceCgroup(deps, id)) ? 'paused' : 'running';
   return { id, state, address: record.address, ...(record.golden ? { golden: record.golden } : {}), ...(bound ? { boundTo: bound } : {}) };
 }
 

@@ -5,6 +5,7 @@ import type { Sandbox } from '#src/engine/sandbox/sandbox.ts';
 import { elapsedMs } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
+import { findLiveProcess } from '#src/platform/live-process.ts';
 import { run } from '#src/platform/subprocess.ts';
 import { cgroupDirectories, cgroupPathsForRunc, limitAfterRestore, limitBeforeRestore, makeCgroup } from './cgroups.ts';
 import { runUnderConmon } from './conmon.ts';
@@ -13,12 +14,11 @@ import { destroyInstance } from './destroy-instance.ts';
 import { type CriuDeps, criuRunDirectory, instanceCgroup } from './engine-deps.ts';
 import type { OpenGolden } from './golden-store.ts';
 import { exitsDirectory, instanceLayout } from './instance-layout.ts';
-import { type InstanceRecord, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
+import { type InstanceRecord, isRunning, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
 import { requireDisk, requireMemory } from './node-reserve.ts';
 import { externalMounts } from './oci-spec.ts';
 import { logBytesMax } from './output-log.ts';
 import { mountRootfs } from './overlay.ts';
-import { identifyProcess, isAlive } from './process-identity.ts';
 import { restoreScript } from './restore-command.ts';
 import { cloneState, specialise } from './runc-state.ts';
 
@@ -41,7 +41,7 @@ export async function restoreInstance(
   signal?: AbortSignal,
 ): Promise<RestoredInstance> {
   const existing = readInstanceRecord(instanceLayout(deps.paths, id));
-  if (existing && isAlive(existing.process)) return { address: existing.address, timingsMs: existing.timingsMs };
+  if (isRunning(existing)) return { address: existing.address, timingsMs: existing.timingsMs };
   const startedAt = performance.now();
   try {
     const ready = primed ?? (await primeInstance(deps, golden, id));
@@ -149,7 +149,7 @@ async function runRestore(deps: CriuDeps, { golden, sandbox }: PrimedInstance, i
       timeoutMs: restoreTimeoutMs,
       ...(signal ? { signal } : {}),
     });
-    const process = identifyProcess(pid);
+    const process = findLiveProcess(pid);
     if (!process) throw new Error('the restored process ended at once');
     return process;
   } catch (error) {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { DataPaths } from '#src/platform/config.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
-import type { ProcessIdentity } from './process-identity.ts';
+import type { LiveProcess } from '#src/platform/live-process.ts';
 
 interface Names {
   readonly id: InstanceId;
@@ -24,7 +24,7 @@ export function specialise(text: string, names: Names): string {
 const State = z.looseObject({ namespace_paths: z.record(z.string(), z.string()), config: z.looseObject({}) });
 
 /** The state file by which runc manages what CRIU restored: exec, ps, pause, events, checkpoint, delete (tried with 1.1.5 and 1.3.6). */
-export function cloneState(specialised: string, id: InstanceId, process: ProcessIdentity, cgroupPaths: Record<string, string>): string {
+export function cloneState(specialised: string, id: InstanceId, process: LiveProcess, cgroupPaths: Record<string, string>): string {
   const state = State.parse(JSON.parse(specialised));
   const namespaces = Object.entries(state.namespace_paths).map(([type, path]) => [
     type,

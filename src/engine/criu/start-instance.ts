@@ -4,18 +4,18 @@ import type { Workload } from '#src/engine/workload.ts';
 import { elapsedMs } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
+import { findLiveProcess } from '#src/platform/live-process.ts';
 import { makeCgroup } from './cgroups.ts';
 import { runUnderConmon } from './conmon.ts';
 import { destroyInstance } from './destroy-instance.ts';
 import { type CriuDeps, criuConfigFile, instanceCgroup } from './engine-deps.ts';
 import { resolveUser } from './images/resolve-user.ts';
 import { exitsDirectory, instanceLayout } from './instance-layout.ts';
-import { type InstanceRecord, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
+import { type InstanceRecord, isRunning, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
 import { requireDisk, requireMemory } from './node-reserve.ts';
 import { buildSpec, capabilities } from './oci-spec.ts';
 import { logBytesMax } from './output-log.ts';
 import { mountRootfs } from './overlay.ts';
-import { identifyProcess, isAlive } from './process-identity.ts';
 import { loadSeccompProfile } from './seccomp-profile.ts';
 
 const minimumDiskBytes = 64 * 1024 * 1024;
@@ -24,7 +24,7 @@ const minimumDiskBytes = 64 * 1024 * 1024;
 export async function startInstance(deps: CriuDeps, workload: Workload, id: InstanceId, signal?: AbortSignal): Promise<StartedInstance> {
   const layout = instanceLayout(deps.paths, id);
   const existing = readInstanceRecord(layout);
-  if (existing && isAlive(existing.process)) return { address: existing.address, timingsMs: existing.timingsMs };
+  if (isRunning(existing)) return { address: existing.address, timingsMs: existing.timingsMs };
   await destroyInstance(deps, id); // what a crash left half-made
   try {
     const record = await startFresh(deps, workload, id, signal);
@@ -77,7 +77,7 @@ async function startFresh(deps: CriuDeps, workload: Workload, id: InstanceId, si
   writeFileSync(layout.config, JSON.stringify(spec), { mode: 0o600 });
   const runcAt = performance.now();
   const pid = await createAndStart(deps, workload, id, signal);
-  const process = identifyProcess(pid);
+  const process = findLiveProcess(pid);
   const timingsMs = { image: imageMs, sandbox: Math.round(runcAt - sandboxAt), runc: elapsedMs(runcAt), total: elapsedMs(startedAt) };
   const record = { ...partial, timingsMs, process: process ?? { pid, startTicks: 0 } }; // ended already: startTicks 0 matches nothing
   writeInstanceRecord(layout, record);
