@@ -42,10 +42,11 @@ export async function checkpointInstance(
   }
   const layout = instanceLayout(deps.paths, id);
   const primer = readInstanceRecord(layout);
-  if (!isRunning(primer) || primer.golden !== undefined) {
-    throw new ThawError('checkpoint_failed', `${id} is not a running primer`, {
-      fix: 'Start a primer first; only a cold start becomes a golden.',
-    });
+  if (!isRunning(primer)) {
+    throw new ThawError('instance_not_found', `${id} does not run on this node`, { fix: 'Start a primer first.' });
+  }
+  if (primer.golden !== undefined) {
+    throw new ThawError('checkpoint_failed', `${id} is a clone of ${primer.golden}`, { fix: 'Only a cold start becomes a golden.' });
   }
   const startedAt = performance.now();
   const usage = readUsage(instanceCgroup(deps, id));

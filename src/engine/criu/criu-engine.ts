@@ -58,8 +58,12 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
 
   return {
     probe: async () => probeNode(deps, fingerprint),
-    start: (workload, id, signal) => mutex.run(id, () => startInstance(deps, workload, id, signal)),
-    checkpoint: (id, golden, signal) => mutex.run(id, () => checkpointInstance(deps, goldens, fingerprint, id, golden, signal)),
+    start: (workload, id, signal) =>
+      mutex.run(id, () => cancellable(`the start of ${id}`, signal, () => startInstance(deps, workload, id, signal))),
+    checkpoint: (id, golden, signal) =>
+      mutex.run(id, () =>
+        cancellable(`the checkpoint of ${id}`, signal, () => checkpointInstance(deps, goldens, fingerprint, id, golden, signal)),
+      ),
     prime: (golden, id) =>
       mutex.run(id, async () => {
         const record = readInstanceRecord(instanceLayout(deps.paths, id));
@@ -70,7 +74,9 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
       mutex.run(id, async () => {
         const ready = primed.get(id);
         primed.delete(id);
-        return await restoreInstance(deps, await goldens.open(golden), id, ready, signal);
+        return await cancellable(`the restore of ${id}`, signal, async () =>
+          restoreInstance(deps, await goldens.open(golden), id, ready, signal),
+        );
       }),
     bind: (id, binding) => mutex.run(id, () => bindInstance(deps, id, binding)),
     pause: (id) => mutex.run(id, () => freeze(deps, id, true)),
@@ -86,7 +92,11 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
       const { memoryBytes, cpuMs, pids } = readUsage(instanceCgroup(deps, id));
       return { memoryBytes, cpuMs, pids };
     },
-    logs: async (id, maxBytes) => readLog(instanceLayout(deps.paths, id).log, maxBytes),
+    logs: async (id, maxBytes) => {
+      const layout = instanceLayout(deps.paths, id);
+      if (!readInstanceRecord(layout)) throw notHere(id);
+      return readLog(layout.log, maxBytes);
+    },
     exec: async (id, command, execOptions) => {
       requireAlive(deps, id);
       return await execInInstance(deps, id, command, execOptions);
@@ -124,6 +134,19 @@ async function freeze(deps: CriuDeps, id: InstanceId, frozen: boolean): Promise<
 }
 
 function requireAlive(deps: CriuDeps, id: InstanceId): void {
-  if (isRunning(readInstanceRecord(instanceLayout(deps.paths, id)))) return;
-  throw new ThawError('instance_not_found', `${id} does not run on this node`, { fix: 'List the instances; it may have ended.' });
+  if (!isRunning(readInstanceRecord(instanceLayout(deps.paths, id)))) throw notHere(id);
+}
+
+function notHere(id: InstanceId): ThawError {
+  return new ThawError('instance_not_found', `${id} does not run on this node`, { fix: 'List the instances; it may have ended.' });
+}
+
+/** Whatever an abort made fail, the caller hears of the abort. */
+async function cancellable<T>(what: string, signal: AbortSignal | undefined, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (error) {
+    if (!signal?.aborted) throw error;
+    throw new ThawError('cancelled', `${what} was cancelled`, { fix: 'Ask again if it was not meant.', cause: error });
+  }
 }

@@ -1,4 +1,5 @@
 import type { ExecResult } from '#src/engine/engine.ts';
+import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { SubprocessError } from '#src/platform/subprocess.ts';
 import type { CriuDeps } from './engine-deps.ts';
@@ -16,15 +17,14 @@ export async function execInInstance(
   try {
     return await deps.runc.run(['exec', id, ...command], options);
   } catch (error) {
-    if (
-      error instanceof SubprocessError &&
-      error.exitCode !== undefined &&
-      error.exitCode >= 0 &&
-      !error.timedOut &&
-      !options.signal?.aborted
-    ) {
-      return { exitCode: error.exitCode, stdout: error.stdout, stderr: error.stderr };
+    if (!(error instanceof SubprocessError) || options.signal?.aborted) throw error;
+    if (error.timedOut) {
+      throw new ThawError('subprocess_failed', `${command.join(' ')} in ${id} exceeded ${options.timeoutMs} ms`, {
+        fix: 'Allow more time.',
+        cause: error,
+      });
     }
-    throw error;
+    if (error.exitCode === undefined || error.exitCode < 0) throw error;
+    return { exitCode: error.exitCode, stdout: error.stdout, stderr: error.stderr };
   }
 }

@@ -1,0 +1,79 @@
+import { mkdir, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createCriuEngine } from '#src/engine/criu/criu-engine.ts';
+import { findCriu } from '#src/engine/criu/find-criu.ts';
+import { createImageStore } from '#src/engine/criu/images/image-store.ts';
+import type { Engine } from '#src/engine/engine.ts';
+import { createLocalSandboxes } from '#src/engine/sandbox/local/local-sandboxes.ts';
+import { type Config, parseConfig } from '#src/platform/config.ts';
+import type { GoldenId } from '#src/platform/ids.ts';
+import { makeTempDir } from './temp-dir.ts';
+import { makeTestImage } from './test-image.ts';
+
+/** A node of a test's own: data directory, bridge, firewall and cgroups under a tag of its own, and the test image. */
+export interface CriuNode {
+  readonly engine: Engine;
+  readonly config: Config;
+  /** `dir:` reference of the test image. */
+  readonly image: string;
+  /** As a restart of the worker. */
+  reopen(): Promise<void>;
+  /** Flips one byte of the golden's largest file and answers its name. */
+  corruptGolden(golden: GoldenId): Promise<string>;
+  /** Destroys what is left and gives everything back. */
+  close(): Promise<void>;
+}
+
+export async function openCriuNode(settings: Readonly<Record<string, string>> = {}): Promise<CriuNode> {
+  const temporary = await makeTempDir();
+  const directory = temporary.path;
+  const root = join(directory, 'image');
+  await mkdir(root);
+  await makeTestImage(root);
+  const config = parseConfig({
+    THAW_DATA_DIR: join(directory, 'data'),
+    THAW_IMAGE_ROOTS: directory,
+    THAW_MEMORY_RESERVE_MB: '256',
+    THAW_DISK_RESERVE_MB: '256',
+    ...settings,
+  });
+  let engine = await openEngine(config);
+  return {
+    get engine() {
+      return engine;
+    },
+    config,
+    image: `dir:${root}`,
+    async reopen() {
+      await engine.close();
+      engine = await openEngine(config);
+    },
+    corruptGolden: (golden) => flipByte(join(config.paths.goldens, golden.replace('@', '/'), 'image')),
+    async close() {
+      for (const { id } of await engine.list()) await engine.destroy(id);
+      await engine.teardown();
+      await temporary[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function openEngine(config: Config): Promise<Engine> {
+  const { paths, tag, memoryReserveBytes, diskReserveBytes } = config;
+  return await createCriuEngine({
+    paths,
+    tag,
+    memoryReserveBytes,
+    diskReserveBytes,
+    criu: findCriu() ?? 'criu',
+    images: createImageStore({ ...config, directory: paths.images }),
+    sandboxes: createLocalSandboxes({ tag, dataDir: paths.dataDir, runDir: paths.run, hostPorts: config.hostPorts }),
+  });
+}
+
+async function flipByte(directory: string): Promise<string> {
+  const name = (await readdir(directory)).find((entry) => entry.startsWith('pages-')) ?? 'missing';
+  await using file = await open(join(directory, name), 'r+');
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 4096);
+  await file.write(Buffer.from([(buffer[0] ?? 0) ^ 1]), 0, 1, 4096);
+  return name;
+}
