@@ -1,0 +1,103 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { goldenId, type InstanceId, newInstanceId } from '#src/platform/ids.ts';
+import { ask, waitUntilReady } from '#test/contract/ask-app.ts';
+import { type CriuNode, openCriuNode } from '#test/support/criu-node.ts';
+import { testWorkload } from '#test/support/test-image.ts';
+
+/** What only the real engine can show: isolation as the app sees it, and what CRIU does with apps that are not easy. */
+describe('the criu engine', () => {
+  let node: CriuNode;
+  let goldens = 0;
+  beforeAll(async () => {
+    node = await openCriuNode();
+  });
+  afterEach(async () => {
+    for (const { id } of await node.engine.list()) await node.engine.destroy(id);
+  });
+  afterAll(() => node.close());
+
+  async function startReady(over: Parameters<typeof testWorkload>[1] = {}) {
+    const id = newInstanceId();
+    const instance = await node.engine.start(testWorkload(node.image, over), id);
+    await waitUntilReady(instance);
+    return { ...instance, id };
+  }
+
+  async function cloneOf(primer: InstanceId) {
+    const golden = goldenId('node', ++goldens);
+    await node.engine.checkpoint(primer, golden);
+    const id = newInstanceId();
+    const clone = { ...(await node.engine.restore(golden, id)), id };
+    await waitUntilReady(clone);
+    return clone;
+  }
+
+  it('a primer and its clone have only the capabilities of the profile, seccomp, no new privileges and a cgroup namespace of their own', async () => {
+    const primer = await startReady();
+    const before = await ask(primer, '/status');
+    const after = await ask(await cloneOf(primer.id), '/status');
+    for (const status of [before, after]) {
+      expect(status).toMatch(/^CapEff:\t00000000800405fb$/m); // chown … setfcap of podman's default set: no NET_RAW, MKNOD, SYS_ADMIN
+      expect(status).toMatch(/^CapBnd:\t00000000800405fb$/m);
+      expect(status).toMatch(/^Seccomp:\t2$/m);
+      expect(status).toMatch(/^NoNewPrivs:\t1$/m);
+      expect(status.split('\n').filter((line) => /^\d+:.*:/.test(line))).not.toEqual([]);
+      expect(status).not.toMatch(/^\d+:.*:\/.*thaw-/m);
+    }
+  });
+
+  it('an app of a user of its own is dumped and restored as that user, without capabilities', async () => {
+    const primer = await startReady({ user: 'app' });
+    const status = await ask(await cloneOf(primer.id), '/status');
+    expect(status).toMatch(/^Uid:\t1000\t1000\t1000\t1000$/m);
+    expect(status).toMatch(/^CapEff:\t0000000000000000$/m);
+  });
+
+  it('exec in a clone has its limits: capabilities, seccomp and cgroup', async () => {
+    const clone = await cloneOf((await startReady()).id);
+    const { stdout } = await node.engine.exec(clone.id, ['cat', '/proc/self/status', '/proc/self/cgroup'], { timeoutMs: 5000 });
+    expect(stdout).toMatch(/^CapEff:\t00000000800405fb$/m);
+    expect(stdout).toMatch(/^Seccomp:\t2$/m);
+    expect(stdout).not.toMatch(/thaw-/);
+  });
+
+  it('an app that holds what CRIU can not dump is refused in words, goes on running and leaves no golden', async () => {
+    // A deleted file that is still open and larger than our ghost-limit of 64 MB.
+    const hold = 'exec 9>/tmp/big && head -c 80000000 /dev/zero >&9 && rm /tmp/big && exec perl /srv/test-app.pl';
+    const primer = await startReady({ command: ['/bin/sh', '-c', hold] });
+    const golden = goldenId('undumpable', 1);
+    await expect(node.engine.checkpoint(primer.id, golden)).rejects.toMatchObject({
+      code: 'checkpoint_unsupported',
+      class: 'template',
+      message: expect.stringContaining('deleted file'),
+    });
+    expect(await node.engine.hasGolden(golden)).toBe(false);
+    expect((await node.engine.list()).map(({ state }) => state)).toEqual(['running']);
+    expect(readdirSync(node.config.paths.logs).some((name) => name.startsWith('dump-'))).toBe(true);
+    expect(await ask(primer, '/')).toContain('token');
+  });
+
+  it('a restore beyond the memory reserve is refused before anything is made', async () => {
+    const primer = await startReady();
+    const golden = goldenId('node', ++goldens);
+    await node.engine.checkpoint(primer.id, golden);
+    const greedy = await openCriuNode({ THAW_MEMORY_RESERVE_MB: '1000000' });
+    try {
+      await expect(greedy.engine.start(testWorkload(greedy.image), newInstanceId())).rejects.toMatchObject({
+        code: 'memory_reserve',
+        class: 'capacity',
+      });
+      expect(await greedy.engine.list()).toEqual([]);
+    } finally {
+      await greedy.close();
+    }
+  });
+
+  it('a destroyed instance leaves no file', async () => {
+    const clone = await cloneOf((await startReady()).id);
+    await node.engine.destroy(clone.id);
+    expect(readdirSync(node.config.paths.instances)).toEqual([]);
+    expect(existsSync(`${node.config.paths.run}/runc/${clone.id}`)).toBe(false);
+  });
+});
