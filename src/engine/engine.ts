@@ -68,13 +68,18 @@ export interface NodeCapacity {
   readonly cpus: number;
 }
 
+/** Container port → port at `address`. Absent where an instance has an address of its own and its ports are reached under their own numbers. */
+export type PortMap = Readonly<Record<number, number>>;
+
 export interface StartedInstance {
   readonly address: string;
+  readonly ports?: PortMap;
   readonly timingsMs: Readonly<Record<string, number>>;
 }
 
 export interface RestoredInstance {
   readonly address: string;
+  readonly ports?: PortMap;
   /** By phase: sandbox, rootfs, criu, total. */
   readonly timingsMs: Readonly<Record<string, number>>;
 }
@@ -84,7 +89,7 @@ export interface Checkpoint {
   readonly sizeBytes: number;
   /** The memory pages alone. */
   readonly pagesBytes: number;
-  /** sha256 of the manifest, which names the sha256 of every file. */
+  /** `sha256:…` of the manifest, which names the sha256 of every file. */
   readonly digest: string;
   /** CPU time that the primer had used when it was dumped. */
   readonly cpuMs: number;
@@ -122,6 +127,7 @@ export interface EngineInstance {
   readonly state: 'running' | 'paused' | 'exited' | 'partial';
   readonly golden?: GoldenId;
   readonly address?: string;
+  readonly ports?: PortMap;
   /** The claim that was bound, from the instance's own record: it wins over a Redis that came back older. */
   readonly boundTo?: { readonly claim: string; readonly tenant: string; readonly expiresAt: string };
 }

@@ -81,12 +81,13 @@ export class GoldenStore {
     return running;
   }
 
-  /** Gives a sealed directory its final name. */
-  adopt(golden: GoldenId, sealed: GoldenLayout): GoldenLayout {
+  /** Gives a directory its final name. It was hashed for the seal a moment ago, so its first use need not hash it again. */
+  adopt(golden: GoldenId, sealed: GoldenLayout): void {
     const directory = goldenDirectory(this.#paths, golden);
     rmSync(directory, { recursive: true, force: true });
     renameSync(sealed.directory, directory);
-    return goldenLayout(directory);
+    const open = this.peek(golden);
+    if (open) this.#verified.set(golden, { tree: fingerprintTree(open.layout), open });
   }
 
   /** A fresh directory beside the final one; one that a crash left is removed. */

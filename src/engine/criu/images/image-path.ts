@@ -1,0 +1,40 @@
+import { realpath } from 'node:fs/promises';
+import { ThawError } from '#src/platform/errors.ts';
+import type { DirectoryReference, LayoutReference } from './image-reference.ts';
+
+/**
+ * Where a path image really lies, all symlinks resolved: what the programs are then given, so that a link cannot lead out of the roots.
+ * Throws image_not_found, or image_reference_invalid when it leads out.
+ */
+export async function resolveImagePath(imageRoots: readonly string[], reference: LayoutReference | DirectoryReference): Promise<string> {
+  const path = await realPathOf(reference.path);
+  if (path === undefined) {
+    throw new ThawError('image_not_found', `image ${reference.text}: ${reference.path} does not exist on this node`, {
+      fix: 'Put the image there, or correct the path in the template.',
+    });
+  }
+  if (reference.kind !== 'dir' && path.includes(':')) {
+    throw new ThawError(
+      'image_reference_invalid',
+      `image ${reference.text}: it lies in ${path}, and skopeo ends a path at its first colon`,
+      {
+        fix: 'Move the image to a path without colons.',
+      },
+    );
+  }
+  for (const root of imageRoots) {
+    const realRoot = await realPathOf(root);
+    if (realRoot !== undefined && path.startsWith(realRoot.endsWith('/') ? realRoot : `${realRoot}/`)) return path;
+  }
+  throw new ThawError('image_reference_invalid', `image ${reference.text}: a symlink leads to ${path}, out of ${imageRoots.join(', ')}`, {
+    fix: 'Copy the image itself below one of THAW_IMAGE_ROOTS.',
+  });
+}
+
+async function realPathOf(path: string): Promise<string | undefined> {
+  try {
+    return await realpath(path);
+  } catch {
+    return undefined; // absent, a loop, or a file where a directory should be: nothing to use either way
+  }
+}

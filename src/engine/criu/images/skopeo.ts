@@ -1,0 +1,77 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { ThawError } from '#src/platform/errors.ts';
+import { SubprocessError } from '#src/platform/subprocess.ts';
+import type { ImageSource } from './image-source.ts';
+import { runTool } from './run-tool.ts';
+import { skopeoFailure } from './skopeo-failure.ts';
+
+export interface SkopeoDeps {
+  /** For big temporary files; on the disk of the store, so that the reserve covers them and a crash leaves them where they are swept. */
+  readonly tmpDir: string;
+  /** Without one skopeo looks where it always does (~/.docker/config.json and so on). */
+  readonly registryAuthFile?: string | undefined;
+  /** `host:port` of registries spoken to without TLS. */
+  readonly insecureRegistries: readonly string[];
+}
+
+const inspectTimeoutMs = 60_000;
+const copyTimeoutMs = 30 * 60_000;
+
+/** The manifest or index as it is stored, byte for byte. Throws image_not_found, image_pull_failed. */
+export function inspectManifest(deps: SkopeoDeps, source: ImageSource, signal?: AbortSignal): Promise<string> {
+  return skopeo(deps, source, ['inspect', '--raw', ...accessOptions(deps, source, ''), source.name], inspectTimeoutMs, signal);
+}
+
+/** The image's configuration as OCI JSON, for this machine where there are several. */
+export function inspectConfig(deps: SkopeoDeps, source: ImageSource, signal?: AbortSignal): Promise<string> {
+  return skopeo(deps, source, ['inspect', '--config', ...accessOptions(deps, source, ''), source.name], inspectTimeoutMs, signal);
+}
+
+/** Copies the image into a new OCI layout under the tag `image`. */
+export async function copyToLayout(deps: SkopeoDeps, source: ImageSource, layout: string, signal?: AbortSignal): Promise<void> {
+  // umoci 0.4 reads gzip only: zstd layers are packed again. The layout is read once, so packing is quick rather than small.
+  const packing = ['--dest-compress-format', 'gzip', '--dest-compress-level', '1'];
+  const args = ['copy', '--quiet', ...packing, ...accessOptions(deps, source, 'src-'), source.name, `oci:${layout}:image`];
+  await skopeo(deps, source, args, copyTimeoutMs, signal);
+}
+
+async function skopeo(deps: SkopeoDeps, source: ImageSource, args: readonly string[], timeoutMs: number, signal?: AbortSignal) {
+  await checkAuthFile(deps, source);
+  const policy = (await hasPolicy()) ? [] : ['--insecure-policy'];
+  try {
+    return await runTool(source.text, ['skopeo', ...policy, '--tmpdir', deps.tmpDir, ...args], { timeoutMs, signal });
+  } catch (error) {
+    throw error instanceof SubprocessError ? skopeoFailure(error, source, deps.registryAuthFile) : error;
+  }
+}
+
+/** Credentials stay in the auth file or its helpers, which skopeo reads afresh at each call: never on a command line. */
+function accessOptions(deps: SkopeoDeps, source: ImageSource, side: '' | 'src-'): string[] {
+  if (source.registry === undefined) return [];
+  const authFile = deps.registryAuthFile === undefined ? [] : [`--${side}authfile`, deps.registryAuthFile];
+  // Said only where it is wanted: given at all, this option beats what the machine's registries.conf says of a registry.
+  const tls = deps.insecureRegistries.includes(source.registry) ? [`--${side}tls-verify=false`] : [];
+  return [...authFile, ...tls];
+}
+
+/** skopeo 1.9 takes an auth file that is not there for an empty one, and the registry's refusal would hide the cause. */
+async function checkAuthFile(deps: SkopeoDeps, source: ImageSource): Promise<void> {
+  if (source.registry === undefined || deps.registryAuthFile === undefined) return;
+  try {
+    await access(deps.registryAuthFile, constants.R_OK);
+  } catch (error) {
+    const message = `image ${source.text}: the auth file ${deps.registryAuthFile} can not be read`;
+    throw new ThawError('image_pull_failed', message, { fix: 'Correct THAW_REGISTRY_AUTH_FILE, or put the file there.', cause: error });
+  }
+}
+
+/** The machine's signature policy holds for us too. skopeo refuses to work without any; then there is nothing to hold to. */
+async function hasPolicy(): Promise<boolean> {
+  try {
+    await access('/etc/containers/policy.json');
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,26 @@
+import { ThawError } from '#src/platform/errors.ts';
+import type { NetworkNames } from './network-names.ts';
+import { emptyRuleset, type Policy, ruleset } from './ruleset.ts';
+import { runTool } from './run-tool.ts';
+import type { Subnet } from './subnet.ts';
+
+/** Replaces our tables. Open connections of instances live on. */
+export async function applyFirewall(names: NetworkNames, subnet: Subnet, policy: Policy): Promise<void> {
+  await runTool(`setting up the firewall of ${names.bridge}`, ['nft', '-f', '-'], { input: ruleset(names, subnet, policy) });
+}
+
+export async function removeFirewall(names: NetworkNames): Promise<void> {
+  await runTool(`removing the firewall of ${names.bridge}`, ['nft', '-f', '-'], { input: emptyRuleset(names) });
+}
+
+export async function allowInternet(names: NetworkNames, address: string): Promise<void> {
+  await runTool(`giving ${address} egress`, ['nft', `add element inet ${names.table} internet { ${address} }`]);
+}
+
+/** Ends open connections too. An address that has none, or a firewall that someone flushed, is no failure. */
+export async function denyInternet(names: NetworkNames, address: string): Promise<void> {
+  const what = `taking egress from ${address}`;
+  const { exitCode, stderr } = await runTool(what, ['nft', `delete element inet ${names.table} internet { ${address} }`], { okCodes: [1] });
+  if (exitCode !== 0 && !stderr.includes('No such file or directory'))
+    throw new ThawError('subprocess_failed', `${what} failed: ${stderr.trim()}`);
+}

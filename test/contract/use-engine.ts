@@ -1,0 +1,87 @@
+import { afterAll, afterEach, beforeAll } from 'vitest';
+import type { Checkpoint, Engine, RestoredInstance, StartedInstance } from '#src/engine/engine.ts';
+import type { Workload } from '#src/engine/workload.ts';
+import { type GoldenId, goldenId, type InstanceId, newInstanceId } from '#src/platform/ids.ts';
+import { type AppState, askState, waitUntilReady } from './ask-app.ts';
+import type { EngineHarness } from './engine-contract.ts';
+
+/** A golden with what its primer answered last, which every clone must continue. */
+interface TakenGolden {
+  readonly id: GoldenId;
+  readonly primer: AppState;
+  readonly primerId: InstanceId;
+  readonly checkpoint: Checkpoint;
+}
+
+type Placed<T> = T & { readonly id: InstanceId };
+
+/** What the tests of the suite share. Tests leave nothing to each other but the golden. */
+export interface ContractRun {
+  readonly harness: EngineHarness;
+  readonly engine: Engine;
+  /** Taken once, never changed. */
+  readonly golden: TakenGolden;
+  /** A cold instance that answers. */
+  startReady(over?: Partial<Workload>): Promise<Placed<StartedInstance>>;
+  /** A new golden from a new primer, for tests that spoil it. */
+  takeGolden(): Promise<TakenGolden>;
+  /** A clone of the shared golden, fresh from the restore. */
+  clone(): Promise<Placed<RestoredInstance>>;
+}
+
+/** Makes the engine and the shared golden before the first test, and destroys what each test leaves. */
+export function useEngine(makeEngine: () => Promise<EngineHarness>): ContractRun {
+  let harness: EngineHarness | undefined;
+  let golden: TakenGolden | undefined;
+  let goldens = 0;
+  const run: ContractRun = {
+    get harness() {
+      return made(harness);
+    },
+    get engine() {
+      return made(harness).engine;
+    },
+    get golden() {
+      return made(golden);
+    },
+    async startReady(over) {
+      const id = newInstanceId();
+      const instance = await run.engine.start(run.harness.workload(over), id);
+      await waitUntilReady(instance);
+      return { ...instance, id };
+    },
+    async takeGolden() {
+      const primer = await run.startReady();
+      const state = await askState(primer);
+      goldens += 1;
+      const id = goldenId('contract', goldens);
+      const checkpoint = await run.engine.checkpoint(primer.id, id);
+      return { id, primer: state, primerId: primer.id, checkpoint };
+    },
+    async clone() {
+      const id = newInstanceId();
+      return { ...(await run.engine.restore(run.golden.id, id)), id };
+    },
+  };
+  beforeAll(async () => {
+    harness = await makeEngine();
+    golden = await run.takeGolden();
+    await destroyAll(run.engine);
+  });
+  afterEach(() => destroyAll(run.engine));
+  afterAll(async () => {
+    if (!harness) return;
+    await destroyAll(harness.engine);
+    await harness.close();
+  });
+  return run;
+}
+
+async function destroyAll(engine: Engine): Promise<void> {
+  for (const { id } of await engine.list()) await engine.destroy(id);
+}
+
+function made<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('used before the suite has made it');
+  return value;
+}
