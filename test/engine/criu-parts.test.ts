@@ -4,7 +4,7 @@ import { explainDumpFailure, explainRestoreFailure } from '#src/engine/criu/criu
 import { hasSysResource } from '#src/engine/criu/host-facts.ts';
 import { readMemoryInfo } from '#src/engine/criu/node-reserve.ts';
 import { capabilities } from '#src/engine/criu/oci-spec.ts';
-import { restoreScript } from '#src/engine/criu/restore-command.ts';
+import { fillScript, parkScript } from '#src/engine/criu/restore-command.ts';
 import { cloneState, generalise, specialise } from '#src/engine/criu/runc-state.ts';
 import { loadSeccompProfile } from '#src/engine/criu/seccomp-profile.ts';
 import { parseConfig } from '#src/platform/config.ts';
@@ -64,29 +64,35 @@ describe('the restore command', () => {
     rootfs: '/data/i/rootfs',
     pidFile: '/data/i/pid',
     netnsPath: '/run/netns/a',
-    cgroupDirectories: ['/sys/fs/cgroup/memory/thaw/i'],
     externalMounts: [{ destination: '/run/thaw', source: '/data/run/i' }],
     descriptors: ['/dev/null', 'pipe:[11]', 'pipe:[12]'],
     runDirectory: undefined,
   };
 
-  it('joins the cgroups before the cgroup namespace, and that before CRIU', () => {
-    const script = restoreScript(command);
-    const order = ['cgroup.procs', "exec 7< '/run/netns/a'", 'exec unshare -C', "'restore'"].map((part) => script.indexOf(part));
+  it('joins the cgroups while it waits, and enters the cgroup namespace before CRIU', () => {
+    const park = parkScript('/data/i/gate', ['/sys/fs/cgroup/memory/thaw/i']);
+    expect(park.split('\n')).toEqual([
+      'set -e',
+      "mkfifo -m 600 '/data/i/gate'",
+      "echo $$ > '/sys/fs/cgroup/memory/thaw/i/cgroup.procs'",
+      ". '/data/i/gate'",
+    ]);
+    const fill = fillScript(command);
+    const order = ["exec 7< '/run/netns/a'", 'exec unshare -C', "'restore'"].map((part) => fill.indexOf(part));
     expect(order).toEqual([...order].sort((a, b) => a - b));
     expect(order).not.toContain(-1);
   });
 
   it('hands pipes over and leaves /dev/null to CRIU; quotes survive a shell', () => {
-    const script = restoreScript(command);
+    const script = fillScript(command);
     expect(script).toContain("'fd[1]:pipe:[11]'");
     expect(script).not.toContain('fd[0]');
     expect(script).toContain("'/data/it'\\''s/image'");
   });
 
   it('shows CRIU a tmpfs as /run only where the host has none', () => {
-    expect(restoreScript(command)).not.toContain('mount --bind');
-    expect(restoreScript({ ...command, runDirectory: '/data/run/criu' })).toContain("mount --bind '\\''/data/run/criu'\\'' /run");
+    expect(fillScript(command)).not.toContain('mount --bind');
+    expect(fillScript({ ...command, runDirectory: '/data/run/criu' })).toContain("mount --bind '\\''/data/run/criu'\\'' /run");
   });
 });
 

@@ -26,7 +26,7 @@ export interface Responder extends AsyncDisposable {
   readonly datagrams: readonly string[];
 }
 
-/** Listens on all addresses of that place: `tcp:PORT`, `udp:PORT`. */
+/** Listens there on `tcp:ADDRESS:PORT` and `udp:ADDRESS:PORT`. */
 export async function startResponder(place: Place, listen: readonly string[]): Promise<Responder> {
   const [program, ...args] = [...enter(place), 'perl', script('net-responder.pl'), ...listen];
   const child = spawn(program ?? 'perl', args, { stdio: ['ignore', 'pipe', 'inherit'] });

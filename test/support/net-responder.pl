@@ -1,4 +1,4 @@
-# Listens on every `tcp:PORT` and `udp:PORT` given, prints "ready", and answers whoever comes with the address it comes from.
+# Listens on every `tcp:ADDRESS:PORT` and `udp:ADDRESS:PORT` given, prints "ready", and answers whoever comes with the address it comes from.
 # Each datagram is printed too: `datagram FROM PAYLOAD`.
 use strict;
 use warnings;
@@ -8,9 +8,9 @@ use IO::Socket::INET;
 $| = 1;
 my $select = IO::Select->new;
 for (@ARGV) {
-  my ($protocol, $port) = split /:/;
+  my ($protocol, $address, $port) = split /:/;
   my @listen = $protocol eq 'tcp' ? (Listen => 64, ReuseAddr => 1) : ();
-  my $socket = IO::Socket::INET->new(Proto => $protocol, LocalAddr => '0.0.0.0', LocalPort => $port, @listen) or die "$_: $@";
+  my $socket = IO::Socket::INET->new(Proto => $protocol, LocalAddr => $address, LocalPort => $port, @listen) or die "$_: $@";
   $select->add($socket);
 }
 print "ready\n";

@@ -43,7 +43,8 @@ export async function openOutsideWorld(): Promise<OutsideWorld> {
     await batch([...addresses, 'link set lo up', 'link set eth0 up'], ['-n', namespace]);
     await addRule(`from ${hostAddress} lookup ${table}`);
     const place = `/run/netns/${namespace}`;
-    const responder = await startResponder(place, ['tcp:80', 'tcp:53', 'udp:53']);
+    const both = ['tcp:0.0.0.0:80', 'tcp:0.0.0.0:53'];
+    const responder = await startResponder(place, [...both, ...beyond.concat(world.server).map((address) => `udp:${address}:53`)]);
     const connect = async (subnet: string) => {
       await addRule(`from ${subnet} lookup ${table}`);
       await batch([`route add ${subnet} via ${hostAddress}`], ['-n', namespace]);

@@ -33,7 +33,7 @@ export async function checkpointInstance(
   fingerprint: NodeFingerprint,
   id: InstanceId,
   golden: GoldenId,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<Checkpoint> {
   const done = goldens.peek(golden);
   if (done) {
@@ -76,7 +76,7 @@ export async function checkpointInstance(
   }
 }
 
-async function dump(deps: CriuDeps, primer: InstanceRecord, target: GoldenLayout, signal?: AbortSignal): Promise<void> {
+async function dump(deps: CriuDeps, primer: InstanceRecord, target: GoldenLayout, signal: AbortSignal): Promise<void> {
   const layout = instanceLayout(deps.paths, primer.id);
   const workDirectory = join(layout.criu, 'dump');
   const prefix = identityPrefix(deps, primer);
@@ -84,14 +84,14 @@ async function dump(deps: CriuDeps, primer: InstanceRecord, target: GoldenLayout
   const checkpoint = async () => {
     await deps.runc.runPrefixed(prefix, ['checkpoint', '--image-path', target.image, '--work-path', workDirectory, primer.id], {
       timeoutMs: dumpTimeoutMs,
-      ...(signal ? { signal } : {}),
+      signal,
     });
   };
   try {
     await endConmon(layout, checkpoint);
   } catch (error) {
     if (isRunning(primer)) writeInstanceRecord(layout, primer); // CRIU leaves a process running that it failed to dump
-    if (signal?.aborted) throw error;
+    if (signal.aborted) throw error;
     const log = deps.keepLog(join(workDirectory, 'dump.log'), `dump-${primer.id}.log`);
     const failure = explainDumpFailure(readLogTail(join(workDirectory, 'dump.log')));
     throw new ThawError(

@@ -23,53 +23,64 @@ export interface ConmonRequest {
   readonly shareMemory: boolean;
   readonly logBytesMax: number;
   readonly env: Readonly<Record<string, string>>;
-  readonly timeoutMs: number;
-  readonly signal?: AbortSignal;
 }
 
 /** What conmon writes to its sync pipe: the container's pid, or a negative one with what the runtime said. */
 const SyncMessage = z.object({ pid: z.number().optional(), data: z.number().optional(), message: z.string().optional() });
 
+/** A conmon on its way. */
+export interface ConmonRun {
+  /** The pid of the instance's first process; rejects with what the runtime said when there is none. */
+  readonly started: Promise<number>;
+}
+
 /**
  * Runs the runtime under a conmon of the instance's own, which keeps its stdio and log, reaps it and writes its exit code,
- * and lives on when this process dies (2.2 MB each). Resolves with the pid of the instance's first process.
+ * and lives on when this process dies (2.2 MB each).
  */
-export function runUnderConmon(request: ConmonRequest): Promise<number> {
-  const argv = [...(request.shareMemory ? mergeMemoryPrefix : []), 'conmon', ...conmonArguments(request)];
+export function startConmon(request: ConmonRequest): ConmonRun {
+  const [program = 'conmon', ...args] = [...(request.shareMemory ? mergeMemoryPrefix : []), 'conmon', ...conmonArguments(request)];
   const complaints = join(request.layout.criu, 'conmon.log');
-  return new Promise((resolve, reject) => {
-    const stderr = openSync(complaints, 'w', 0o600);
-    const child = spawn(argv[0] ?? 'conmon', argv.slice(1), {
-      stdio: ['ignore', 'ignore', stderr, 'pipe'],
-      env: { ...request.env, _OCI_SYNCPIPE: '3' },
-      cwd: request.layout.directory,
-    });
-    closeSync(stderr);
+  const stderr = openSync(complaints, 'w', 0o600);
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'ignore', stderr, 'pipe'],
+    env: { ...request.env, _OCI_SYNCPIPE: '3' },
+    cwd: request.layout.directory,
+  });
+  closeSync(stderr);
+  const sync = child.stdio[3];
+  const started = new Promise<number>((resolve, reject) => {
     let said = '';
-    const finish = (outcome: () => void) => {
-      clearTimeout(deadline);
-      request.signal?.removeEventListener('abort', onAbort);
-      child.stdio[3]?.destroy();
-      outcome();
-    };
-    const fail = (message: string, cause?: unknown) =>
-      finish(() => reject(new Error(message, cause === undefined ? undefined : { cause })));
-    const onAbort = () => fail('aborted', request.signal?.reason);
-    const deadline = setTimeout(() => fail(`no answer within ${request.timeoutMs} ms`), request.timeoutMs);
-    if (request.signal?.aborted) onAbort();
-    else request.signal?.addEventListener('abort', onAbort, { once: true });
-    child.once('error', (error) => fail(`conmon could not be run (${error.message})`, error));
-    child.stdio[3]?.on('data', (chunk: Buffer) => {
+    child.once('error', (error) => reject(new Error(`conmon could not be run (${error.message})`, { cause: error })));
+    sync?.on('error', reject);
+    sync?.on('data', (chunk: Buffer) => {
       said += chunk.toString('utf8');
       if (!said.includes('\n')) return;
       const message = parseSyncMessage(said);
       const pid = message?.pid ?? message?.data ?? -1;
-      if (pid > 0) finish(() => resolve(pid));
-      else fail(message?.message?.trim() || 'the runtime failed without a word');
+      if (pid > 0) resolve(pid);
+      else reject(new Error(message?.message?.trim() || 'the runtime failed without a word'));
     });
-    child.stdio[3]?.on('end', () => fail(readText(complaints).trim() || 'conmon ended without an answer'));
-    child.stdio[3]?.on('error', (error: Error) => fail(error.message, error));
+    sync?.on('end', () => reject(new Error(readText(complaints).trim() || 'conmon ended without an answer')));
   });
+  const settle = () => sync?.destroy();
+  started.then(settle, settle); // also marks a rejection as seen: a primed instance may be destroyed with nobody waiting
+  return { started };
+}
+
+/** The pid, unless the abort or the deadline comes first; whoever gave up destroys the instance. */
+export async function awaitStarted(run: ConmonRun, timeoutMs: number, signal: AbortSignal): Promise<number> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(new Error('aborted', { cause: signal.reason }));
+  const deadline = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.race([run.started, promise]);
+  } finally {
+    clearTimeout(deadline);
+    signal.removeEventListener('abort', onAbort);
+  }
 }
 
 /** The exit code that conmon recorded, once the instance has ended. */

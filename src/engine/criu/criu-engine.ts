@@ -19,8 +19,9 @@ import { isRunning, readInstanceRecord } from './instance-record.ts';
 import { keepLog } from './kept-logs.ts';
 import { listInstances } from './list-instances.ts';
 import { setUpNode, tearDownNode } from './node-setup.ts';
+import { type PrimedInstance, primeInstance } from './prime-instance.ts';
 import { probeNode, readFingerprint } from './probe-node.ts';
-import { type PrimedInstance, primeInstance, restoreInstance } from './restore-instance.ts';
+import { restoreInstance } from './restore-instance.ts';
 import { createRunc } from './runc.ts';
 import { startInstance } from './start-instance.ts';
 import { watchExits } from './watch-exits.ts';
@@ -59,10 +60,10 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
   return {
     probe: async () => probeNode(deps, fingerprint),
     start: (workload, id, signal) =>
-      mutex.run(id, () => cancellable(`the start of ${id}`, signal, () => startInstance(deps, workload, id, signal))),
+      mutex.run(id, () => cancellable(`the start of ${id}`, signal, (abort) => startInstance(deps, workload, id, abort))),
     checkpoint: (id, golden, signal) =>
       mutex.run(id, () =>
-        cancellable(`the checkpoint of ${id}`, signal, () => checkpointInstance(deps, goldens, fingerprint, id, golden, signal)),
+        cancellable(`the checkpoint of ${id}`, signal, (abort) => checkpointInstance(deps, goldens, fingerprint, id, golden, abort)),
       ),
     prime: (golden, id) =>
       mutex.run(id, async () => {
@@ -74,8 +75,8 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
       mutex.run(id, async () => {
         const ready = primed.get(id);
         primed.delete(id);
-        return await cancellable(`the restore of ${id}`, signal, async () =>
-          restoreInstance(deps, await goldens.open(golden), id, ready, signal),
+        return await cancellable(`the restore of ${id}`, signal, async (abort) =>
+          restoreInstance(deps, await goldens.open(golden), id, ready, abort),
         );
       }),
     bind: (id, binding) => mutex.run(id, () => bindInstance(deps, id, binding)),
@@ -142,9 +143,9 @@ function notHere(id: InstanceId): ThawError {
 }
 
 /** Whatever an abort made fail, the caller hears of the abort. */
-async function cancellable<T>(what: string, signal: AbortSignal | undefined, task: () => Promise<T>): Promise<T> {
+async function cancellable<T>(what: string, signal: AbortSignal | undefined, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
   try {
-    return await task();
+    return await task(signal ?? new AbortController().signal);
   } catch (error) {
     if (!signal?.aborted) throw error;
     throw new ThawError('cancelled', `${what} was cancelled`, { fix: 'Ask again if it was not meant.', cause: error });

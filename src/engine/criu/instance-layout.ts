@@ -16,6 +16,8 @@ export interface InstanceLayout {
   readonly conmonPidFile: string;
   /** CRIU's work directory: its logs and statistics. */
   readonly criu: string;
+  /** A FIFO at which a primed instance waits to be filled. */
+  readonly gate: string;
   readonly exitFile: string;
   readonly runcState: string;
 }
@@ -34,6 +36,7 @@ export function instanceLayout(paths: DataPaths, id: InstanceId): InstanceLayout
     pidFile: join(directory, 'pid'),
     conmonPidFile: join(directory, 'conmon.pid'),
     criu: join(directory, 'criu'),
+    gate: join(directory, 'gate'),
     exitFile: join(exitsDirectory(paths), id),
     runcState: join(runcRoot(paths), id, 'state.json'),
   };

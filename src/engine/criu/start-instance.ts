@@ -6,7 +6,7 @@ import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { findLiveProcess } from '#src/platform/live-process.ts';
 import { makeCgroup } from './cgroups.ts';
-import { runUnderConmon } from './conmon.ts';
+import { awaitStarted, startConmon } from './conmon.ts';
 import { destroyInstance } from './destroy-instance.ts';
 import { type CriuDeps, criuConfigFile, instanceCgroup } from './engine-deps.ts';
 import { resolveUser } from './images/resolve-user.ts';
@@ -18,10 +18,11 @@ import { logBytesMax } from './output-log.ts';
 import { mountRootfs } from './overlay.ts';
 import { loadSeccompProfile } from './seccomp-profile.ts';
 
+const createTimeoutMs = 30_000;
 const minimumDiskBytes = 64 * 1024 * 1024;
 
 /** Pulls the image when it is not there, makes a sandbox and runs the command by runc under conmon. Cleans up when it fails. */
-export async function startInstance(deps: CriuDeps, workload: Workload, id: InstanceId, signal?: AbortSignal): Promise<StartedInstance> {
+export async function startInstance(deps: CriuDeps, workload: Workload, id: InstanceId, signal: AbortSignal): Promise<StartedInstance> {
   const layout = instanceLayout(deps.paths, id);
   const existing = readInstanceRecord(layout);
   if (isRunning(existing)) return { address: existing.address, timingsMs: existing.timingsMs };
@@ -35,7 +36,7 @@ export async function startInstance(deps: CriuDeps, workload: Workload, id: Inst
   }
 }
 
-async function startFresh(deps: CriuDeps, workload: Workload, id: InstanceId, signal?: AbortSignal): Promise<InstanceRecord> {
+async function startFresh(deps: CriuDeps, workload: Workload, id: InstanceId, signal: AbortSignal): Promise<InstanceRecord> {
   const layout = instanceLayout(deps.paths, id);
   requireMemory(`the start of ${id}`, workload.resources.memoryBytes, deps.memoryReserveBytes);
   requireDisk(`the start of ${id}`, deps.paths.instances, minimumDiskBytes, deps.diskReserveBytes);
@@ -84,10 +85,10 @@ async function startFresh(deps: CriuDeps, workload: Workload, id: InstanceId, si
   return record;
 }
 
-async function createAndStart(deps: CriuDeps, workload: Workload, id: InstanceId, signal?: AbortSignal): Promise<number> {
+async function createAndStart(deps: CriuDeps, workload: Workload, id: InstanceId, signal: AbortSignal): Promise<number> {
   const layout = instanceLayout(deps.paths, id);
   try {
-    const pid = await runUnderConmon({
+    const conmon = startConmon({
       id,
       layout,
       exitsDirectory: exitsDirectory(deps.paths),
@@ -97,13 +98,12 @@ async function createAndStart(deps: CriuDeps, workload: Workload, id: InstanceId
       shareMemory: workload.shareMemory,
       logBytesMax,
       env: deps.runc.env,
-      timeoutMs: 30_000,
-      ...(signal ? { signal } : {}),
     });
-    await deps.runc.run(['start', id], { timeoutMs: 10_000, ...(signal ? { signal } : {}) });
+    const pid = await awaitStarted(conmon, createTimeoutMs, signal);
+    await deps.runc.run(['start', id], { timeoutMs: 10_000, signal });
     return pid;
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (signal.aborted) throw error;
     const message = error instanceof Error ? error.message : String(error);
     throw new ThawError('app_start_failed', `${workload.image} could not be started: ${lastLine(message)}`, {
       fix: "Check the template's command, workdir and user against the image.",

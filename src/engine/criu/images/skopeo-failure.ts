@@ -11,7 +11,7 @@ interface Explanation {
 const credentialsFix =
   'Name a file with valid credentials, or one that names a credential helper, in THAW_REGISTRY_AUTH_FILE (made by `skopeo login --authfile FILE REGISTRY`); it is read afresh at each pull.';
 
-/** The first that fits what skopeo (1.9 to 1.20) says on stderr. Order matters: Docker Hub answers `denied` for what does not exist, too. */
+/** The first that fits what skopeo (tried with 1.9) says on stderr. Order matters: Docker Hub answers `denied` for what does not exist, too. */
 const explanations: readonly Explanation[] = [
   {
     pattern: /getting username and password|getting credentials|docker-credential-/i,
