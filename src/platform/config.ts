@@ -12,6 +12,7 @@ const Environment = z.object({
   THAW_HOST: z.string().min(1).default('127.0.0.1'),
   THAW_DATA_DIR: z.string().startsWith('/', 'an absolute path').default('/var/lib/thaw'),
   THAW_API_KEY: z.string().min(16, 'at least 16 characters').max(256).optional(),
+  THAW_URL: z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).optional(),
   THAW_ENGINE: z.enum(['criu', 'memory']).default('criu'),
   THAW_SANDBOX: z.enum(['local', 'pod']).default('local'),
   THAW_NODE: Name.default(
@@ -32,14 +33,24 @@ const Environment = z.object({
     .string()
     .regex(/^(redis|rediss|unix):\/\//, 'redis://, rediss:// or unix://')
     .optional(),
+  THAW_AGENT_LISTEN: z
+    .string()
+    .regex(/^[^:\s]+:\d{1,5}$/, 'host:port')
+    .optional(),
+  THAW_AGENT_TOKEN: z.string().min(16, 'at least 16 characters').max(256).optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
+
+/** The names of all settings. */
+export const settingNames: readonly string[] = Object.keys(Environment.shape);
 
 export interface Config {
   readonly host: string;
   /** 0 lets the kernel choose. */
   readonly port: number;
   readonly apiKey: string | undefined;
+  /** Where the commands that speak REST find Thaw, without a trailing slash. */
+  readonly url: string;
   readonly engine: 'criu' | 'memory';
   readonly sandbox: 'local' | 'pod';
   readonly node: string;
@@ -54,6 +65,10 @@ export interface Config {
   readonly hostPorts: readonly number[];
   /** Undefined means the embedded server. */
   readonly redisUrl: string | undefined;
+  /** Where the node agent listens when API and workers are on machines apart; undefined means a unix socket. */
+  readonly agentListen: { readonly host: string; readonly port: number; readonly token: string } | undefined;
+  /** What the API shows to agents that are reached by an address. */
+  readonly agentToken: string | undefined;
   readonly logLevel: string;
   readonly paths: DataPaths;
   /** Six hex digits of the data directory: part of every name of ours on the host, so that two Thaws do not meet. */
@@ -80,6 +95,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     host: e.THAW_HOST,
     port: e.THAW_PORT,
     apiKey: e.THAW_API_KEY,
+    url: (e.THAW_URL ?? `http://${reachableHost(e.THAW_HOST)}:${e.THAW_PORT}`).replace(/\/+$/, ''),
     engine: e.THAW_ENGINE,
     sandbox: e.THAW_SANDBOX,
     node: e.THAW_NODE,
@@ -90,6 +106,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     diskReserveBytes: e.THAW_DISK_RESERVE_MB * 1024 * 1024,
     hostPorts: parsePorts(e.THAW_HOST_PORTS),
     redisUrl: e.REDIS_URL,
+    agentListen: parseAgentListen(e.THAW_AGENT_LISTEN, e.THAW_AGENT_TOKEN),
+    agentToken: e.THAW_AGENT_TOKEN,
     logLevel: e.LOG_LEVEL,
     paths: dataPaths(dataDir),
     tag: createHash('sha256').update(dataDir).digest('hex').slice(0, 6),
@@ -100,7 +118,9 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
 function dataPaths(dataDir: string) {
   return {
     dataDir,
+    lock: join(dataDir, 'thaw.lock'),
     adminKey: join(dataDir, 'admin.key'),
+    fingerprintKey: join(dataDir, 'fingerprint.key'),
     redis: join(dataDir, 'redis'),
     images: join(dataDir, 'images'),
     goldens: join(dataDir, 'goldens'),
@@ -111,8 +131,22 @@ function dataPaths(dataDir: string) {
   };
 }
 
+/** A server on all addresses is reached on this machine by loopback; an IPv6 address stands in brackets. */
+function reachableHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
 function list(text: string, separator: string): string[] {
   return text.split(separator).flatMap((part) => (part.trim() === '' ? [] : [part.trim()]));
+}
+
+function parseAgentListen(listen: string | undefined, token: string | undefined): Config['agentListen'] {
+  if (listen === undefined) return undefined;
+  if (token === undefined)
+    throw new ConfigError('THAW_AGENT_LISTEN needs THAW_AGENT_TOKEN: an address is open to others, a socket file is not');
+  const [host = '', port] = listen.split(':');
+  return { host, port: Number(port), token };
 }
 
 function parsePorts(text: string): number[] {

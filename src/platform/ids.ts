@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { z } from 'zod';
+import { z } from '@hono/zod-openapi'; // zod, with `.openapi` on every schema that is made after it is loaded: REST shows ids
 
 /** Names chosen by users: templates, pools, aliases, nodes. */
 export const Name = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, '1 to 63 of a-z, 0-9 and -, not at either end');

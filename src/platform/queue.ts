@@ -1,7 +1,7 @@
-import { type Job, Queue, Worker, type WorkerOptions } from 'bullmq';
+import { type Job, type JobsOptions, Queue, Worker, type WorkerOptions } from 'bullmq';
 import type { Redis } from './redis.ts';
 
-export type { Job, Queue, Worker };
+export type { Job, JobsOptions, Queue, Worker };
 
 /** BullMQ's keys live in the same slot as ours. Names hold no `:` (BullMQ refuses it). */
 const prefix = '{thaw}:queue';
@@ -16,7 +16,9 @@ export function nodeQueue(node: string): string {
 
 /** Finished jobs are removed: history lives in operations, and a kept job would swallow the next one of the same id. */
 export function openQueue(name: string, redis: Redis): Queue {
-  return new Queue(name, { connection: redis, prefix, defaultJobOptions: { removeOnComplete: true, removeOnFail: true } });
+  const queue = new Queue(name, { connection: redis, prefix, defaultJobOptions: { removeOnComplete: true, removeOnFail: true } });
+  queue.on('error', () => {}); // of the connection; what fails is the command, and it says so to its caller
+  return queue;
 }
 
 /** Processes jobs at least once: each may run twice, and each processor says what the second run does. */

@@ -11,7 +11,9 @@ import { makeTempDir } from './temp-dir.ts';
 /** The network of a node of a test's own, set up, with what tests ask about it. */
 export interface LocalNode extends AsyncDisposable {
   readonly sandboxes: SandboxProvider;
+  readonly tag: string;
   readonly bridge: string;
+  readonly runDir: string;
   readonly subnet: string;
   readonly gateway: string;
   prepare(): Promise<Sandbox>;
@@ -39,6 +41,8 @@ export async function openLocalNode(settings: { hostPorts?: readonly number[]; r
   const { subnet } = z.object({ subnet: z.string() }).parse(JSON.parse(await readFile(join(paths.dataDir, 'network.json'), 'utf8')));
   return {
     sandboxes,
+    tag,
+    runDir: paths.run,
     bridge: `thaw-${tag}`,
     subnet,
     gateway: subnet.replace('.0/20', '.1'),
@@ -54,11 +58,18 @@ export async function inside(sandbox: Sandbox, ...argv: string[]): Promise<strin
 }
 
 /** What the system's own commands say of the host's network, without what other Thaws on this machine do at the same time. */
-export async function describeHostNetwork(own: string): Promise<string[]> {
-  const commands = ['ip -o link', 'ip -o addr', 'ip route show table all', 'ip neigh show nud permanent', 'ip netns', 'nft list tables'];
-  const files = ['/proc/sys/net/ipv4/ip_forward', '/proc/self/mountinfo'];
+export async function describeHostNetwork(ownTag: string): Promise<string[]> {
+  const commands = [
+    'ip -o link',
+    'ip -o addr',
+    'ip route show table all',
+    'ip neigh show nud permanent',
+    'ip netns',
+    'grep netns /proc/self/mountinfo || true',
+    'nft list tables',
+    'cat /proc/sys/net/ipv4/ip_forward',
+  ];
   const outputs = await Promise.all(commands.map((command) => run(['sh', '-c', command], { timeoutMs: 10_000 })));
-  const texts = [...outputs.map(({ stdout }) => stdout), ...(await Promise.all(files.map((file) => readFile(file, 'utf8'))))];
-  const others = /thaw[-_](?<tag>[0-9a-f]{6})/;
-  return texts.flatMap((text) => text.split('\n')).filter((line) => (others.exec(line)?.groups?.tag ?? own) === own);
+  const lines = outputs.flatMap(({ stdout }) => stdout.split('\n'));
+  return lines.filter((line) => (/thaw[-_]([0-9a-f]{6})/.exec(line)?.[1] ?? ownTag) === ownTag);
 }

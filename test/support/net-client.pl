@@ -10,7 +10,8 @@ my $from = shift @ARGV;
 my ($asking, %target) = (IO::Select->new);
 for my $target (@ARGV) {
   my ($protocol, $address, $port) = split /:/, $target;
-  my $socket = IO::Socket::INET->new(Proto => $protocol, LocalAddr => $from, PeerAddr => $address, PeerPort => $port, Blocking => 0) or next;
+  my @ends = (LocalAddr => $from, PeerAddr => $address, PeerPort => $port);
+  my $socket = IO::Socket::INET->new(Proto => $protocol, @ends, Blocking => 0) or next;
   if ($protocol eq 'udp') { $socket->send("from $from") or next }
   $target{$socket} = $target;
   $asking->add($socket);

@@ -1,4 +1,4 @@
-# Listens on every `tcp:ADDRESS:PORT` and `udp:ADDRESS:PORT` given, prints "ready", and answers whoever comes with the address it comes from.
+# Listens on every `tcp:ADDRESS:PORT` and `udp:ADDRESS:PORT` given, prints "ready", and tells whoever comes the address it comes from.
 # Each datagram is printed too: `datagram FROM PAYLOAD`.
 use strict;
 use warnings;

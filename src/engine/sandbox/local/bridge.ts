@@ -24,7 +24,7 @@ export async function removeLink(name: string): Promise<void> {
 }
 
 /** No address of the host by which instances could meet it without our rules for IPv4. */
-export async function turnIpv6Off(link: string): Promise<void> {
+async function turnIpv6Off(link: string): Promise<void> {
   try {
     await writeFile(`/proc/sys/net/ipv6/conf/${link}/disable_ipv6`, '1');
   } catch (error) {

@@ -67,8 +67,10 @@ export function createLocalSandboxes({ resolvConf = systemResolvConf, ...deps }:
       const address = addresses.take(id);
       await writeSandboxRecord(runDir, id, { address, egress: 'none', made: false });
       const sandbox = sandboxAt(id, address);
-      await writeSandboxFiles(sandbox.files, { hostname: sandbox.hostname, address, resolvConf: dns.resolvConf });
-      await makeSandboxNetwork(names, subnet, id, address);
+      await Promise.all([
+        makeSandboxNetwork(names, subnet, id, address),
+        writeSandboxFiles(sandbox.files, { hostname: sandbox.hostname, address, resolvConf: dns.resolvConf }),
+      ]);
       await writeSandboxRecord(runDir, id, { address, egress: 'none', made: true });
       return sandbox;
     });

@@ -1,4 +1,4 @@
-import { access, readdir, readFile, rmdir, statfs } from 'node:fs/promises';
+import { access, readdir, readFile, statfs } from 'node:fs/promises';
 import { isErrnoError } from '#src/platform/errno.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { instanceOfNamespace, type NetworkNames, namespacePath, namespacesDir } from './network-names.ts';
@@ -38,11 +38,10 @@ export async function isNamespacesDirMounted(): Promise<boolean> {
   return mounts.split('\n').some((mount) => mount.split(' ')[4] === namespacesDir);
 }
 
-/** Undoes that mount, unless others have namespaces in it by now. */
+/** Undoes that mount, unless others have namespaces in it. The empty directory stays: its removal would end mounts on it elsewhere. */
 export async function unmountNamespacesDir(): Promise<void> {
   if ((await namespaceEntries()).length > 0 || !(await isNamespacesDirMounted())) return;
   await runTool(`unmounting ${namespacesDir}`, ['umount', namespacesDir]);
-  await rmdir(namespacesDir);
 }
 
 async function namespaceEntries(): Promise<string[]> {

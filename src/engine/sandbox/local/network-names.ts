@@ -1,6 +1,6 @@
 import { InstanceId } from '#src/platform/ids.ts';
 
-/** What we call our things on the host. All derive from the data directory's tag, so that two Thaws do not meet and leftovers can be told. */
+/** What we call our things on the host: all derive from the data directory's tag, so that two Thaws do not meet and leftovers are known. */
 export interface NetworkNames {
   readonly bridge: string;
   /** Of the nftables tables, one in the family `inet`, one in `bridge`. */

@@ -77,7 +77,7 @@ async function rememberState(deps: NodeNetworkDeps, subnet: string): Promise<voi
   await writeNetworkState(deps.dataDir, { subnet, changed: { ...state.changed, namespacesMount } });
 }
 
-/** Ports without a record, left when someone emptied the tmpfs. The ports are listed first: a record is older than its port, and outlives it. */
+/** Ports without a record, left when someone emptied the tmpfs. They are listed first: a record is older than its port, and outlives it. */
 async function removeStrayPorts({ names, runDir }: NodeNetworkDeps): Promise<void> {
   const ports = await listPorts(names);
   const recorded = new Set([...(await readAllRecords(runDir)).values()].map((record) => portName(names, slotOf(record.address))));

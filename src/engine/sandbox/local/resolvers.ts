@@ -30,7 +30,7 @@ export function instanceDns(host: string, upstream: string): InstanceDns {
   return { resolvers, resolvConf: lines.map((line) => `${line}\n`).join('') };
 }
 
-/** No IPv6 inside, no loopback of the host, and 169.254.0.0/16 is closed to instances: some clouds have their resolver and their credentials at one address. */
+/** No IPv6, no loopback of the host, and nothing in 169.254.0.0/16: Google's cloud has its resolver and its credentials at one address. */
 function isReachable(server: string): boolean {
   return isIPv4(server) && !isLoopback(server) && !server.startsWith('169.254.') && !server.startsWith('0.');
 }

@@ -17,8 +17,19 @@ const linkLocal = '169.254.0.0/16';
  * Not the internet. Besides the private ranges: 100.64/10 holds carriers' and VPNs' networks and Alibaba's metadata, 192.0.0/24 Oracle's
  * metadata, 168.63.129.16 Azure's host.
  */
-const notInternet =
-  '0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 168.63.129.16, 172.16.0.0/12, 192.0.0.0/24, 192.168.0.0/16, 198.18.0.0/15, 224.0.0.0/4, 240.0.0.0/4';
+const notInternet = [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '168.63.129.16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+];
 
 /**
  * The whole firewall as one transaction for `nft -f`: what was there is replaced at one instant.
@@ -29,12 +40,13 @@ const notInternet =
  * instances (readiness probes, endpoints) is not forwarded and needs nothing.
  */
 export function ruleset(names: NetworkNames, subnet: Subnet, policy: Policy): string {
-  return `${replaceTable('bridge', names.table, senderRules(names, subnet))}${replaceTable('inet', names.table, reachRules(names, subnet, policy))}`;
+  const tables = { bridge: senderRules(names, subnet), inet: reachRules(names, subnet, policy) };
+  return replaceTable('bridge', names.table, tables.bridge) + replaceTable('inet', names.table, tables.inet);
 }
 
 /** Removes both tables, or what there is of them. */
 export function emptyRuleset(names: NetworkNames): string {
-  return `${removeTable('bridge', names.table)}${removeTable('inet', names.table)}`;
+  return removeTable('bridge', names.table) + removeTable('inet', names.table);
 }
 
 /**
@@ -100,7 +112,7 @@ function reachRules(names: NetworkNames, subnet: Subnet, policy: Policy): string
     ip saddr != @internet drop
     ip daddr ${linkLocal} drop
     ${dns}
-    ip daddr { ${notInternet} } drop
+    ip daddr { ${notInternet.join(', ')} } drop
     ct status dnat drop
     meta nfproto ipv4 accept
     drop

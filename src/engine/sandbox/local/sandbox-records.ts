@@ -5,7 +5,7 @@ import { isErrnoError } from '#src/platform/errno.ts';
 import { InstanceId } from '#src/platform/ids.ts';
 import { readJsonFile, writeJsonFile } from './json-file.ts';
 
-/** What is known of a sandbox, beside its files. Written before anything of it exists on the host and removed after all of it, so that nothing is without a record. */
+/** What is known of a sandbox, beside its files. Written before anything of it exists on the host, and removed after all of it. */
 const SandboxRecord = z.object({
   address: z.ipv4(),
   /** `internet` from before the firewall lets the address out until after it no longer does. */

@@ -1,0 +1,29 @@
+import { apiCommand } from './api.ts';
+import { claimsCommand } from './claims.ts';
+import type { Command } from './command.ts';
+import { doctorCommand } from './doctor.ts';
+import { downCommand } from './down.ts';
+import { goldensCommand } from './goldens.ts';
+import { installCommand } from './install.ts';
+import { keyCommand } from './key.ts';
+import { operationsCommand } from './operations.ts';
+import { poolsCommand } from './pools.ts';
+import { uninstallCommand } from './uninstall.ts';
+import { upCommand } from './up.ts';
+import { workerCommand } from './worker.ts';
+
+/** In the order of `thaw --help`. */
+export const commands: readonly Command[] = [
+  upCommand,
+  downCommand,
+  doctorCommand,
+  apiCommand,
+  workerCommand,
+  poolsCommand,
+  claimsCommand,
+  goldensCommand,
+  operationsCommand,
+  keyCommand,
+  installCommand,
+  uninstallCommand,
+];

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { parseConfig } from '#src/platform/config.ts';
+import { connectClient } from './client.ts';
+import { type CommandContext, exitCodes } from './command.ts';
+import { formatTable } from './table.ts';
+
+/** How a list of the REST API becomes a table: a cell of each row by the title of its column. */
+export interface ListView<S extends z.ZodType> {
+  readonly path: string;
+  readonly item: S;
+  readonly columns: Readonly<Record<string, (item: z.infer<S>) => string>>;
+}
+
+const pageSize = 200;
+
+/** Prints the first page as a table, or as JSON exactly as it was answered. */
+export async function printList<S extends z.ZodType>(context: CommandContext, view: ListView<S>, asJson: boolean): Promise<number> {
+  const answer = await connectClient(parseConfig(context.env)).get(`${view.path}?limit=${pageSize}`);
+  if (asJson) {
+    context.print(JSON.stringify(answer, null, 2));
+    return exitCodes.ok;
+  }
+  const { items, nextCursor } = z.object({ items: z.array(view.item), nextCursor: z.string().optional() }).parse(answer);
+  const cells = Object.values(view.columns);
+  context.print(
+    formatTable(
+      Object.keys(view.columns),
+      items.map((item) => cells.map((cell) => cell(item))),
+    ),
+  );
+  if (nextCursor !== undefined) context.note(`These are the first ${pageSize}; GET ${view.path}?cursor=${nextCursor} continues.`);
+  return exitCodes.ok;
+}

@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { type AdminKey, ensureAdminKey } from '#src/api/admin-key.ts';
+import type { Clock } from '#src/platform/clock.ts';
+import type { Config } from '#src/platform/config.ts';
+import { embeddedRedisUrl, startEmbeddedRedis } from '#src/platform/embedded-redis.ts';
+import type { Logger } from '#src/platform/log.ts';
+import { CommandError } from './command.ts';
+import { lockDataDir } from './data-dir-lock.ts';
+import { type NodeProcess, type NodeProcessSpec, startNodeProcess } from './node-process.ts';
+import { type ProcessSpec, superviseProcesses } from './supervisor.ts';
+
+export interface UpDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly config: Config;
+  /** What API and worker inherit; their Redis is added. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absolute paths of the modules that are the API and the worker. */
+  readonly modules: { readonly api: string; readonly worker: string };
+  /** Throws when this machine can not run Thaw. */
+  checkConditions(): Promise<void>;
+  /** Called once all runs. */
+  greet(started: { readonly url: string; readonly adminKey: AdminKey }): void;
+}
+
+/** Runs Thaw on one machine until the signal. Instances are not children of it: they go on running. */
+export async function runUp(deps: UpDeps, signal: AbortSignal): Promise<void> {
+  const { clock, log, config } = deps;
+  makeDataDir(config.paths.dataDir);
+  const lock = await lockDataDir(clock, config.paths, 'up');
+  try {
+    await deps.checkConditions(); // under the lock, when what an earlier one left behind has ended and its port is free
+    const adminKey = ensureAdminKey(config);
+    let api: NodeProcess | undefined;
+    const startApi = async (unwanted: AbortSignal) => {
+      api = await startNodeProcess(apiSpec(deps, lock.fd), unwanted);
+      return api;
+    };
+    const startWorker = (unwanted: AbortSignal) => startNodeProcess(workerSpec(deps, lock.fd), unwanted);
+    const supervisor = await superviseProcesses(
+      { clock, log },
+      [...redisSpecs(deps), { name: 'worker', start: startWorker }, { name: 'api', start: startApi }],
+      signal,
+    );
+    deps.greet({ url: api?.url ?? config.url, adminKey });
+    if (!signal.aborted) await once(signal, 'abort');
+    await supervisor.stop();
+  } catch (error) {
+    if (!signal.aborted) throw error; // told to stop while it was starting
+  } finally {
+    lock.release();
+  }
+}
+
+function redisSpecs({ clock, log, config }: UpDeps): ProcessSpec[] {
+  if (config.redisUrl !== undefined) return [];
+  const start = async () => {
+    const redis = await startEmbeddedRedis({ clock, paths: config.paths });
+    log.info({ pid: redis.pid, adopted: redis.adopted }, 'Redis serves');
+    return redis;
+  };
+  return [{ name: 'redis', start }];
+}
+
+/** Killed late when memory runs out: it answers for the instances. */
+function apiSpec({ env, config, modules }: UpDeps, lockFd: number): NodeProcessSpec {
+  return { name: 'api', module: modules.api, env: childEnv(env, config), stopDeadlineMs: 3000, oomScoreAdj: -900, lockFd };
+}
+
+/** Its score is the instances' too, which inherit it: never lower than any other process. */
+function workerSpec({ env, config, modules }: UpDeps, lockFd: number): NodeProcessSpec {
+  return { name: 'worker', module: modules.worker, env: childEnv(env, config), stopDeadlineMs: 4000, oomScoreAdj: 0, lockFd };
+}
+
+function childEnv(env: UpDeps['env'], config: Config): UpDeps['env'] {
+  return { ...env, THAW_ENGINE: config.engine, REDIS_URL: config.redisUrl ?? embeddedRedisUrl(config.paths) };
+}
+
+function makeDataDir(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o711 }); // instances of other uids pass through, and read nothing
+  } catch (error) {
+    throw new CommandError(
+      `the data directory ${dataDir} could not be made: ${error instanceof Error ? error.message : error}`,
+      'Run as root, or set THAW_DATA_DIR to a directory of yours.',
+      error,
+    );
+  }
+}

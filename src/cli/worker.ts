@@ -1,0 +1,16 @@
+import { type Command, parseCommandArgs } from './command.ts';
+import { processModules } from './process-modules.ts';
+import { runApart } from './run-apart.ts';
+
+export const workerCommand: Command = {
+  name: 'worker',
+  summary: 'Run the worker of this node alone',
+  help: `usage: thaw worker
+
+Runs this node's worker and its agent in the foreground, against REDIS_URL or the embedded Redis of
+a \`thaw up\`. When it ends, its instances go on running; the next one adopts them.`,
+  async run(context, args) {
+    parseCommandArgs(workerCommand, args, { options: {} });
+    return runApart(context, 'worker', processModules.worker);
+  },
+};

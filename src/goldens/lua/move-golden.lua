@@ -1,0 +1,29 @@
+--[[ Moves a golden to another state, if it is in one that allows it.
+  KEYS[1] golden    hash
+  KEYS[2] goldens   zset  number by number
+  KEYS[3] captures  hash  template → id of the golden under way
+  KEYS[4] aliases   hash  alias → number
+  KEYS[5] failures  hash  failed restores of the golden
+  ARGV[1] id   ARGV[2] new state   ARGV[3] allowed states before, each followed by a comma
+  ARGV[4] '1' when its capture has not ended   ARGV[5] how long the hash of a deleted one is kept (ms)   ARGV[6] channel
+  ARGV[7…] fields to set: name, value, …
+  Answers {'moved' or 'kept', the state that was found or ''}, or {'aliased', alias} when one to be deleted has an alias. ]]
+local record = redis.call('HMGET', KEYS[1], 'state', 'template', 'number')
+local before, template, number = record[1], record[2], record[3]
+if not before then return { 'kept', '' } end
+if not string.find(ARGV[3], before .. ',', 1, true) then return { 'kept', before } end
+
+if ARGV[2] == 'deleted' then
+  local aliases = redis.call('HGETALL', KEYS[4])
+  for i = 2, #aliases, 2 do
+    if aliases[i] == number then return { 'aliased', aliases[i - 1] } end
+  end
+  redis.call('ZREM', KEYS[2], number)
+  redis.call('DEL', KEYS[5])
+  redis.call('PEXPIRE', KEYS[1], ARGV[5])
+end
+redis.call('HSET', KEYS[1], 'state', ARGV[2])
+if #ARGV > 6 then redis.call('HSET', KEYS[1], unpack(ARGV, 7)) end
+if ARGV[4] ~= '1' and redis.call('HGET', KEYS[3], template) == ARGV[1] then redis.call('HDEL', KEYS[3], template) end
+redis.call('PUBLISH', ARGV[6], '*')
+return { 'moved', before }

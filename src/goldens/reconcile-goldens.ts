@@ -1,0 +1,55 @@
+import type { Engine } from '#src/engine/engine.ts';
+import { listInstances } from '#src/instances/list-instances.ts';
+import { hasEnded } from '#src/operations/operation.ts';
+import { getOperation } from '#src/operations/store.ts';
+import { describeFailure, ThawError } from '#src/platform/errors.ts';
+import type { GoldenId } from '#src/platform/ids.ts';
+import type { Redis } from '#src/platform/redis.ts';
+import { keepsFiles } from './golden.ts';
+import type { GoldenJobs } from './golden-jobs.ts';
+import { getGolden, listCaptures, moveGolden } from './store.ts';
+import { destroyWorkingInstances } from './working-instances.ts';
+
+export interface ReconcileGoldensDeps {
+  readonly redis: Redis;
+  readonly engine: Pick<Engine, 'listGoldens' | 'removeGolden' | 'destroy'>;
+  readonly jobs: Pick<GoldenJobs, 'capture'>;
+  readonly node: string;
+}
+
+/** Takes captures up again that a crash cut off, and removes golden files that nobody records any more (law 6). */
+export async function reconcileGoldens(deps: ReconcileGoldensDeps): Promise<{ removed: GoldenId[] }> {
+  for (const id of await listCaptures(deps.redis)) await resumeCapture(deps, id);
+  const removed: GoldenId[] = [];
+  // Files first: a golden is recorded before it has files, so that what is listed here is either recorded or garbage.
+  for (const id of await deps.engine.listGoldens()) {
+    if (await removeGoldenFiles(deps, id)) removed.push(id);
+  }
+  return { removed };
+}
+
+/** False when the golden's files are needed: by its record, or by an instance that still runs on them. Can be repeated. */
+export async function removeGoldenFiles(
+  { redis, engine }: { redis: Redis; engine: Pick<Engine, 'removeGolden'> },
+  id: GoldenId,
+): Promise<boolean> {
+  const golden = await getGolden(redis, id);
+  if (golden && keepsFiles(golden.state)) return false;
+  if ((await listInstances(redis, { golden: id, limit: 1 })).items.length > 0) return false;
+  await engine.removeGolden(id);
+  return true;
+}
+
+/** The job is asked for again: while it is queued or under way that changes nothing. */
+async function resumeCapture(deps: ReconcileGoldensDeps, id: GoldenId): Promise<void> {
+  const { redis, jobs, node } = deps;
+  const golden = await getGolden(redis, id);
+  if (!golden || golden.node !== node) return;
+  const operation = await getOperation(redis, golden.operation);
+  if (operation && !hasEnded(operation.state)) return jobs.capture(node, operation.id);
+  await destroyWorkingInstances(deps, golden.operation);
+  const never = new ThawError('cancelled', `the capture of ${id} was cut off before its operation was recorded`, {
+    fix: 'Ask for it again.',
+  });
+  await moveGolden(redis, id, 'failed', { problem: operation?.problem ?? describeFailure(never) });
+}

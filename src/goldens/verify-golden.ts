@@ -1,0 +1,49 @@
+import type { Engine } from '#src/engine/engine.ts';
+import { type RestoreDeps, restoreInstance } from '#src/instances/restore-instance.ts';
+import { getInstance } from '#src/instances/store.ts';
+import { runOperation } from '#src/operations/run-operation.ts';
+import { getOperation } from '#src/operations/store.ts';
+import { GoldenId, type OperationId } from '#src/platform/ids.ts';
+import type { Golden } from './golden.ts';
+import { requireGolden } from './store.ts';
+import { destroyWorkingInstances, recordWorkingInstance, workingInstances } from './working-instances.ts';
+
+export interface VerifyDeps extends RestoreDeps {
+  readonly engine: RestoreDeps['engine'] & Pick<Engine, 'verifyGolden'>;
+}
+
+/** The worker's part of a verify operation. A second run begins afresh; of an operation that has ended it does nothing. */
+export async function runVerify(deps: VerifyDeps, id: OperationId, signal: AbortSignal): Promise<void> {
+  const operation = await getOperation(deps.redis, id);
+  if (!operation) return;
+  await runOperation(deps.redis, id, signal, async (step) => {
+    const golden = await requireGolden(deps.redis, GoldenId.parse(operation.target));
+    return { golden: golden.id, ...(await step('verify', (stop) => proveGolden(deps, golden, id, stop))) };
+  });
+}
+
+/**
+ * Hashes the golden's files, then restores two clones until both are ready, and destroys them whatever happens.
+ * Throws golden_missing, golden_corrupt or what the restore of a clone throws.
+ */
+export async function proveGolden(
+  deps: VerifyDeps,
+  golden: Golden,
+  id: OperationId,
+  signal: AbortSignal,
+): Promise<{ restoreMs: number[] }> {
+  try {
+    await destroyWorkingInstances(deps, id);
+    await deps.engine.verifyGolden(golden.id);
+    const restoreMs: number[] = [];
+    for (const clone of workingInstances(id).clones) {
+      signal.throwIfAborted();
+      await recordWorkingInstance(deps.redis, golden, clone, 'clone');
+      await restoreInstance(deps, clone, signal);
+      restoreMs.push((await getInstance(deps.redis, clone))?.timingsMs.total ?? 0);
+    }
+    return { restoreMs };
+  } finally {
+    await destroyWorkingInstances(deps, id);
+  }
+}

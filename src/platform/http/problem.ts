@@ -1,0 +1,48 @@
+import { z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { type ProblemCode, problems, type ThawError } from '#src/platform/errors.ts';
+
+const WrongField = z.object({
+  in: z.enum(['body', 'query', 'path', 'header', 'cookie', 'form']),
+  path: z.string().openapi({ description: 'The wrong field, e.g. `ready.http.port`', example: 'ready.http.port' }),
+  message: z.string(),
+});
+export type WrongField = z.infer<typeof WrongField>;
+
+/** RFC 9457 problem details, with our own fields: `code` is stable, `class` says whom to ask, `fix` says what to do next. */
+export const Problem = z
+  .object({
+    type: z.string().openapi({ example: 'urn:thaw:problem:pool_empty' }),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string().openapi({ description: 'What failed, on what, and the limit' }),
+    code: z.enum(Object.keys(problems) as [ProblemCode, ...ProblemCode[]]),
+    class: z.enum(['request', 'capacity', 'template', 'golden', 'node', 'conflict', 'bug']),
+    fix: z.string().optional().openapi({ description: 'What to do next' }),
+    instance: z.string().optional().openapi({ description: 'The request id, as in the log' }),
+    retryAfterMs: z.number().int().optional(),
+    errors: z.array(WrongField).optional().openapi({ description: 'Every wrong field of the request' }),
+  })
+  .openapi('Problem');
+export type Problem = z.infer<typeof Problem>;
+
+/** The failure as `application/problem+json`, with Retry-After and WWW-Authenticate where they apply. */
+export function answerProblem(c: Context, error: ThawError): Response {
+  const requestId: unknown = c.get('requestId');
+  const body = {
+    ...error.details,
+    type: `urn:thaw:problem:${error.code}`,
+    title: problems[error.code].title,
+    status: error.status,
+    detail: error.message,
+    code: error.code,
+    class: error.class,
+    ...(error.fix === undefined ? {} : { fix: error.fix }),
+    ...(typeof requestId === 'string' ? { instance: requestId } : {}),
+    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(error.retryAfterMs) }),
+  };
+  if (error.retryAfterMs !== undefined) c.header('Retry-After', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))));
+  if (error.status === 401) c.header('WWW-Authenticate', 'Bearer realm="thaw"');
+  return c.body(JSON.stringify(body), error.status as ContentfulStatusCode, { 'Content-Type': 'application/problem+json' });
+}

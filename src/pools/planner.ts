@@ -1,0 +1,82 @@
+import { poolChangedChannel } from '#src/instances/keys.ts';
+import type { Redis } from '#src/platform/redis.ts';
+import { type RepeatDeps, repeat } from '#src/platform/repeat.ts';
+import { planOnePool } from './plan-one-pool.ts';
+import type { RunPlanDeps } from './run-plan.ts';
+import { allPoolNames } from './store.ts';
+
+export interface PlannerDeps extends RunPlanDeps, RepeatDeps {
+  /** A connection of its own: one that subscribes can do nothing else. Closed by stop. */
+  readonly subscriber: Redis;
+}
+
+const sweepEveryMs = 1000;
+/** Changes come in bursts (one clone publishes three): they are planned together. */
+const gatherMs = 5;
+
+/**
+ * Keeps every pool as wanted: plans a pool at once when something of it changed, and all of them each second, because a
+ * message can be lost and time alone can change a plan (a breaker closes, a node goes silent). Timers and not jobs: a plan
+ * that is missed is made up by the next, so there is nothing that a queue would have to remember.
+ */
+export class Planner {
+  readonly #deps: PlannerDeps;
+  readonly #sweeping: { stop(): Promise<void> };
+  /** Pools being planned; true: changed again since. */
+  readonly #busy = new Map<string, boolean>();
+  readonly #running = new Set<Promise<void>>();
+  #isStopping = false;
+
+  constructor(deps: PlannerDeps) {
+    this.#deps = deps;
+    this.#sweeping = repeat(deps, 'the planning of all pools', sweepEveryMs, () => this.#planAll());
+  }
+
+  /** Listens for changes. Without this, only the sweep plans. */
+  async listen(): Promise<void> {
+    this.#deps.subscriber.on('message', (_channel, pool) => this.#track(pool === '*' ? this.#planAll() : this.#planSoon(pool)));
+    await this.#deps.subscriber.subscribe(poolChangedChannel);
+  }
+
+  /** Answers when what was under way has ended. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#deps.subscriber.disconnect();
+    await Promise.all([this.#sweeping.stop(), ...this.#running]);
+  }
+
+  async #planAll(): Promise<void> {
+    for (const name of await allPoolNames(this.#deps.redis)) await this.#plan(name);
+  }
+
+  async #planSoon(pool: string): Promise<void> {
+    await this.#deps.clock.sleep(gatherMs);
+    await this.#plan(pool);
+  }
+
+  /** A plan that fails is made again by the next sweep. */
+  async #plan(pool: string): Promise<void> {
+    if (this.#busy.has(pool)) {
+      this.#busy.set(pool, true);
+      return;
+    }
+    try {
+      do {
+        this.#busy.set(pool, false);
+        if (this.#isStopping) return;
+        await planOnePool(this.#deps, pool);
+      } while (this.#busy.get(pool));
+    } catch (err) {
+      this.#deps.log.error({ err, pool }, 'a pool could not be planned; the next sweep tries again');
+    } finally {
+      this.#busy.delete(pool);
+    }
+  }
+
+  #track(work: Promise<void>): void {
+    const settled = work
+      .catch((err: unknown) => this.#deps.log.error({ err }, 'a change of a pool was not planned; the next sweep makes it up'))
+      .finally(() => this.#running.delete(settled));
+    this.#running.add(settled);
+  }
+}

@@ -1,0 +1,34 @@
+import { listInstances } from '#src/instances/list-instances.ts';
+import { ThawError } from '#src/platform/errors.ts';
+import type { Redis } from '#src/platform/redis.ts';
+import { removeTemplate, requireTemplate } from './store.ts';
+
+export interface DeleteTemplateDeps {
+  readonly redis: Redis;
+  /** Names of the pools that keep instances of the template. */
+  poolsOf(template: string): Promise<string[]>;
+  /** Takes the template's goldens and aliases away; their files follow. */
+  deleteGoldens(template: string): Promise<void>;
+}
+
+/**
+ * Removes a template, then its goldens; if that second half is cut off, reconcile finishes it.
+ * Throws template_not_found, template_in_use or precondition_failed.
+ */
+export async function deleteTemplate(deps: DeleteTemplateDeps, name: string, ifMatch: string | undefined): Promise<void> {
+  await requireTemplate(deps.redis, name);
+  const pools = await deps.poolsOf(name);
+  if (pools.length > 0) {
+    throw new ThawError('template_in_use', `template "${name}" is used by the pools ${pools.slice(0, 5).join(', ')}`, {
+      fix: 'Delete those pools first, or let them use another template.',
+    });
+  }
+  const { items } = await listInstances(deps.redis, { template: name, limit: 1 });
+  if (items[0]) {
+    throw new ThawError('template_in_use', `instances of template "${name}" are still live: ${items[0].id} is ${items[0].state}`, {
+      fix: 'Wait until they are destroyed, or cancel the capture that is under way, and delete it again.',
+    });
+  }
+  await removeTemplate(deps.redis, name, ifMatch);
+  await deps.deleteGoldens(name);
+}

@@ -1,0 +1,46 @@
+import { z } from '@hono/zod-openapi';
+import { HttpTarget, ReadyProbe, Workload } from '#src/engine/workload.ts';
+import { notSupportedYet } from '#src/platform/http/not-supported-yet.ts';
+import { Name } from '#src/platform/ids.ts';
+
+/** One request that a primer answers before its checkpoint, so that clones start with warm caches. */
+const WarmupRequest = z.strictObject({
+  http: z.strictObject({
+    ...HttpTarget.shape,
+    method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']).default('GET'),
+    body: z.string().max(65_536).optional(),
+  }),
+});
+export type WarmupRequest = z.infer<typeof WarmupRequest>;
+
+/** What to run, how it shows that it is ready, and what it answers before its checkpoint. */
+export const TemplateSpec = z
+  .strictObject({
+    ...Workload.shape,
+    ready: ReadyProbe,
+    warmup: z.array(WarmupRequest).max(64).default([]),
+    hooks: notSupportedYet,
+    unique: notSupportedYet,
+    refresh: notSupportedYet,
+  })
+  .openapi('TemplateSpec', {
+    example: { image: 'nginx:1.27', ports: [{ name: 'web', port: 80 }], ready: { http: { port: 80, path: '/' } } },
+  });
+export type TemplateSpec = z.infer<typeof TemplateSpec>;
+
+/** A template as it is kept. Times in ms since the epoch, by Redis' clock. */
+export const Template = z.object({
+  name: Name,
+  spec: TemplateSpec,
+  /** Of the spec's content: equal specs have equal etags. */
+  etag: z.string(),
+  createdAt: z.number(),
+  updatedAt: z.number(),
+});
+export type Template = z.infer<typeof Template>;
+
+/** The part of a template that the engine knows. */
+export function workloadOf(spec: TemplateSpec): Workload {
+  const { ready: _ready, warmup: _warmup, hooks: _hooks, unique: _unique, refresh: _refresh, ...workload } = spec;
+  return workload;
+}

@@ -1,0 +1,97 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { findCriu } from '#src/engine/criu/find-criu.ts';
+import { GoldenStore, type OpenGolden } from '#src/engine/criu/golden-store.ts';
+import { createImageStore } from '#src/engine/criu/images/image-store.ts';
+import { type InstanceLayout, instanceLayout, runcRoot } from '#src/engine/criu/instance-layout.ts';
+import { externalMounts } from '#src/engine/criu/oci-spec.ts';
+import { mountRootfs, unmountRootfs } from '#src/engine/criu/overlay.ts';
+import { fillScript } from '#src/engine/criu/restore-command.ts';
+import { specialise } from '#src/engine/criu/runc-state.ts';
+import { createLocalSandboxes } from '#src/engine/sandbox/local/local-sandboxes.ts';
+import type { Sandbox } from '#src/engine/sandbox/sandbox.ts';
+import type { Config } from '#src/platform/config.ts';
+import { type GoldenId, newInstanceId } from '#src/platform/ids.ts';
+import { run } from '#src/platform/subprocess.ts';
+import { ask } from '#test/contract/ask-app.ts';
+
+/** Other ways to fill a container from our image. Each answers the ms to the app's first answer. */
+export interface Peers extends AsyncDisposable {
+  runcRestore(): Promise<number>;
+  criuRestore(): Promise<number>;
+}
+
+interface Place {
+  readonly sandbox: Sandbox;
+  readonly layout: InstanceLayout;
+}
+
+/** One sandbox and root filesystem that both peers fill in turn: making them is not on their clock. */
+export async function openPeers(config: Config, golden: GoldenId): Promise<Peers> {
+  const { paths, tag } = config;
+  const open = await new GoldenStore(paths).open(golden);
+  const image = createImageStore({ ...config, directory: paths.images }).find(open.record.imageDigest);
+  if (!image) throw new Error(`image ${open.record.imageDigest} is not in the store`);
+  const id = newInstanceId();
+  const sandboxes = createLocalSandboxes({ tag, dataDir: paths.dataDir, runDir: paths.run, hostPorts: [] });
+  const place = { sandbox: await sandboxes.prepare(id), layout: instanceLayout(paths, id) };
+  mkdirSync(place.layout.criu, { recursive: true });
+  await mountRootfs(place.layout, [open.layout.diff, image.rootfs]);
+  writeFileSync(place.layout.config, specialise(open.files.config, { id, tag, paths }));
+  return {
+    runcRestore: () => runcRestore(config, place, open),
+    criuRestore: () => criuRestore(place, open),
+    async [Symbol.asyncDispose]() {
+      await unmountRootfs(place.layout);
+      await sandboxes.remove(id);
+      rmSync(place.layout.directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** As CRI runtimes do: runc sets up cgroups and mounts and drives CRIU over RPC. */
+async function runcRestore(config: Config, { sandbox, layout }: Place, golden: OpenGolden): Promise<number> {
+  const root = ['runc', '--root', runcRoot(config.paths)] as const;
+  const env = { PATH: `${dirname(findCriu() ?? '/usr/sbin/criu')}:${process.env.PATH}` };
+  const startedAt = performance.now();
+  // A shell in between: a program whose pipes the container inherits would not be seen to end.
+  const restore = [
+    ...root,
+    'restore',
+    '--detach',
+    '--bundle',
+    layout.directory,
+    '--image-path',
+    golden.layout.image,
+    '--work-path',
+    layout.criu,
+    sandbox.id,
+  ];
+  await run(['/bin/sh', '-c', 'exec "$@" </dev/null >/dev/null 2>&1', 'sh', ...restore], { timeoutMs: 60_000, env });
+  await ask(sandbox, '/');
+  const ms = performance.now() - startedAt;
+  await run([...root, 'delete', '--force', sandbox.id], { timeoutMs: 10_000, env });
+  return ms;
+}
+
+/** The least that brings the processes back: no cgroups, no monitor, no record. */
+async function criuRestore({ sandbox, layout }: Place, golden: OpenGolden): Promise<number> {
+  const script = fillScript({
+    criu: findCriu() ?? 'criu',
+    imageDirectory: golden.layout.image,
+    workDirectory: layout.criu,
+    rootfs: layout.rootfs,
+    pidFile: layout.pidFile,
+    netnsPath: sandbox.netnsPath,
+    externalMounts: externalMounts(sandbox),
+    descriptors: golden.record.descriptors,
+    runDirectory: join(dirname(layout.directory), '..', 'run', 'criu'),
+  });
+  rmSync(layout.pidFile, { force: true });
+  const startedAt = performance.now();
+  await run(['/bin/sh', '-c', `exec </dev/null >/dev/null 2>&1\n${script}`], { timeoutMs: 60_000 });
+  await ask(sandbox, '/');
+  const ms = performance.now() - startedAt;
+  process.kill(Number(readFileSync(layout.pidFile, 'utf8')), 'SIGKILL');
+  return ms;
+}

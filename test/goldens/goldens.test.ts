@@ -1,0 +1,154 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { listAliases, setAlias } from '#src/goldens/aliases.ts';
+import { captureGolden } from '#src/goldens/capture-golden.ts';
+import { deleteGolden, deleteGoldensOf } from '#src/goldens/delete-golden.ts';
+import { reconcileGoldens, removeGoldenFiles } from '#src/goldens/reconcile-goldens.ts';
+import { requestCapture } from '#src/goldens/request-capture.ts';
+import { requestVerify } from '#src/goldens/request-verify.ts';
+import { listGoldens, moveGolden, requireGolden, resolveGolden } from '#src/goldens/store.ts';
+import { runVerify } from '#src/goldens/verify-golden.ts';
+import { restoreInstance } from '#src/instances/restore-instance.ts';
+import { cancelOperation } from '#src/operations/cancel-operation.ts';
+import { getOperation } from '#src/operations/store.ts';
+import { goldenId } from '#src/platform/ids.ts';
+import { putTemplate } from '#src/templates/put-template.ts';
+import { idle, type MemoryNode, recordClone, startMemoryNode, stoppedClock, takeGolden, webSpec } from '#test/support/memory-node.ts';
+import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+
+let server: TestRedis;
+let node: MemoryNode;
+const first = goldenId('api', 1);
+const second = goldenId('api', 2);
+
+beforeAll(async () => {
+  server = await startTestRedis();
+});
+afterAll(() => server.stop());
+beforeEach(async () => {
+  await server.redis.flushall();
+  node = await startMemoryNode(server.redis);
+});
+afterEach(() => node.close());
+
+describe('an alias', () => {
+  it('is moved by each promotion and can be moved back', async () => {
+    await takeGolden(node, 'api');
+    await takeGolden(node, 'api');
+    expect((await resolveGolden(server.redis, 'api', 'stable')).id).toBe(second);
+    await setAlias(server.redis, 'api', 'stable', 1);
+    await setAlias(server.redis, 'api', 'canary', 2);
+    expect(await listAliases(server.redis, 'api')).toEqual({ stable: 1, canary: 2 });
+    expect((await resolveGolden(server.redis, 'api', 'stable')).id).toBe(first);
+  });
+
+  it('points to ready goldens only', async () => {
+    await expect(setAlias(server.redis, 'api', 'stable', 1)).rejects.toMatchObject({ code: 'golden_not_found' });
+    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    await requestCapture(node, 'api', { promote: true });
+    await expect(setAlias(server.redis, 'api', 'stable', 1)).rejects.toMatchObject({ code: 'golden_not_ready' });
+    await expect(resolveGolden(server.redis, 'api', 'stable')).rejects.toMatchObject({ code: 'alias_not_found' });
+  });
+});
+
+describe('a ready golden', () => {
+  it('never changes into anything but gone', async () => {
+    await takeGolden(node, 'api');
+    for (const state of ['capturing', 'sealing', 'verifying', 'failed'] as const) {
+      await expect(moveGolden(server.redis, first, state)).rejects.toMatchObject({ code: 'invalid_transition' });
+    }
+  });
+
+  it('is not deleted while an alias points to it', async () => {
+    await takeGolden(node, 'api');
+    await expect(deleteGolden(node, first)).rejects.toMatchObject({ code: 'golden_in_use' });
+    expect((await requireGolden(server.redis, first)).state).toBe('ready');
+  });
+
+  it('is not deleted while an instance runs on its files, nor are they', async () => {
+    await takeGolden(node, 'api');
+    const id = await recordClone(node, first);
+    await restoreInstance(node, id, idle);
+    await server.redis.del('{thaw}:aliases:api');
+    await expect(deleteGolden(node, first)).rejects.toThrow(id);
+    await deleteGoldensOf(node, 'api');
+    expect(await removeGoldenFiles(node, first)).toBe(false);
+    expect(await node.engine.hasGolden(first)).toBe(true);
+  });
+
+  it('is deleted when nothing uses it, and its files follow', async () => {
+    await takeGolden(node, 'api');
+    await takeGolden(node, 'api');
+    await deleteGolden(node, first);
+    await deleteGolden(node, first);
+    expect((await listGoldens(server.redis, 'api', { limit: 10 })).items.map((golden) => golden.id)).toEqual([second]);
+    expect(node.asked).toContain(`removeGolden ${first}`);
+    expect(await removeGoldenFiles(node, first)).toBe(true);
+    expect(await node.engine.listGoldens()).toEqual([second]);
+    await expect(resolveGolden(server.redis, 'api', 1)).rejects.toMatchObject({ code: 'golden_not_ready' });
+  });
+
+  it('is not deleted while it is being captured', async () => {
+    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    await requestCapture(node, 'api', { promote: true });
+    await expect(deleteGolden(node, first)).rejects.toMatchObject({ code: 'capture_in_progress' });
+  });
+});
+
+describe('verifying', () => {
+  it('hashes the files and restores two clones, of which nothing is left', async () => {
+    await takeGolden(node, 'api');
+    const { id } = await requestVerify(node, first);
+    await runVerify(node, id, idle);
+    expect(await getOperation(server.redis, id)).toMatchObject({ state: 'succeeded', result: { golden: first } });
+    expect(await node.engine.list()).toEqual([]);
+  });
+
+  it('finds a golden whose files have changed', async () => {
+    await takeGolden(node, 'api');
+    node.engine.faults.corruptGolden(first);
+    const { id } = await requestVerify(node, first);
+    await runVerify(node, id, idle);
+    expect(await getOperation(server.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'golden_corrupt' } });
+  });
+
+  it('is refused for one that is not ready', async () => {
+    await expect(requestVerify(node, first)).rejects.toMatchObject({ code: 'golden_not_found' });
+  });
+});
+
+describe('reconciling goldens', () => {
+  it('asks again for a capture whose job was lost', async () => {
+    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    const { id } = await requestCapture(node, 'api', { promote: true });
+    await reconcileGoldens(node);
+    expect(node.asked).toEqual([`capture ${id}`, `capture ${id}`]);
+  });
+
+  it('fails a golden whose operation was never recorded, so that its template can be captured again', async () => {
+    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    const { id } = await requestCapture(node, 'api', { promote: true });
+    await server.redis.del(`{thaw}:operation:${id}`);
+    await reconcileGoldens(node);
+    expect((await requireGolden(server.redis, first)).state).toBe('failed');
+    expect(await takeGolden(node, 'api')).toBe(second);
+  });
+
+  it('destroys the primer of a cancelled capture whose worker is gone', async () => {
+    await putTemplate(server.redis, 'api', webSpec({ env: { APP_START_MS: '60000' } }), undefined);
+    const { id } = await requestCapture(node, 'api', { promote: true });
+    void captureGolden({ ...node, clock: stoppedClock }, id, idle); // never goes on, as after kill -9
+    await expect.poll(() => node.engine.list()).toHaveLength(1);
+    await cancelOperation(server.redis, id);
+    await reconcileGoldens(node);
+    expect(await node.engine.list()).toEqual([]);
+    expect(await requireGolden(server.redis, first)).toMatchObject({ state: 'failed', problem: { code: 'cancelled' } });
+  });
+
+  it('removes files that no record speaks of, and keeps the others', async () => {
+    await takeGolden(node, 'api');
+    await takeGolden(node, 'api');
+    await server.redis.del(`{thaw}:golden:${first}`);
+    expect(await reconcileGoldens(node)).toEqual({ removed: [first] });
+    expect(await node.engine.listGoldens()).toEqual([second]);
+  });
+});

@@ -1,0 +1,55 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beat, readBootId } from '#src/nodes/heartbeat.ts';
+import { getNode, listNodes, pickNode, setCordoned } from '#src/nodes/store.ts';
+import { type MemoryNode, startMemoryNode } from '#test/support/memory-node.ts';
+import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+
+let server: TestRedis;
+let node: MemoryNode;
+
+beforeAll(async () => {
+  server = await startTestRedis();
+});
+afterAll(() => server.stop());
+beforeEach(async () => {
+  await server.redis.flushall();
+  node = await startMemoryNode(server.redis);
+});
+afterEach(() => node.close());
+
+describe('a heartbeat', () => {
+  it('tells what the node is and can take', async () => {
+    const bootId = await readBootId();
+    await beat({ ...node, bootId, agent: 'unix:/run/agent.sock' });
+    expect(await getNode(server.redis, 'n1')).toMatchObject({
+      name: 'n1',
+      state: 'ready',
+      bootId,
+      agent: 'unix:/run/agent.sock',
+      fit: true,
+    });
+  });
+
+  it('does not lift a cordon', async () => {
+    await setCordoned(server.redis, 'n1', true);
+    await beat({ ...node, bootId: 'boot-1', agent: 'unix:/run/agent.sock' });
+    expect((await getNode(server.redis, 'n1'))?.state).toBe('cordoned');
+  });
+
+  it('that stays away makes a node suspected, then gone', async () => {
+    const ageBy = (ms: number) => server.redis.hincrby('{thaw}:node:n1', 'at', -ms);
+    await ageBy(11_000);
+    expect((await getNode(server.redis, 'n1'))?.state).toBe('suspected');
+    await ageBy(60_000);
+    expect((await listNodes(server.redis)).map((each) => each.state)).toEqual(['gone']);
+  });
+
+  it('of a node that is not fit says why nothing can be placed', async () => {
+    const probe = async () => ({ ...(await node.engine.probe()), ok: false, problems: ['CRIU is too old'] });
+    await beat({ ...node, engine: { probe }, bootId: 'boot-1', agent: 'unix:/nowhere' });
+    await expect(pickNode(server.redis)).rejects.toMatchObject({
+      code: 'no_node',
+      message: 'no node can take the work: n1 is not fit (CRIU is too old)',
+    });
+  });
+});

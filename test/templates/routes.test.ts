@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { templateRoutes } from '#src/templates/routes.ts';
+import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { type Call, roomApp } from '#test/support/room-app.ts';
+
+let server: TestRedis;
+let call: Call;
+const spec = { image: 'nginx:1.27', ports: [{ name: 'web', port: 80 }], ready: { http: { port: 80, path: '/' } } };
+
+beforeAll(async () => {
+  server = await startTestRedis();
+});
+afterAll(() => server.stop());
+beforeEach(async () => {
+  await server.redis.flushall();
+  call = roomApp('admin', (app) => templateRoutes(app, deps()));
+});
+
+const deps = () => ({ redis: server.redis, poolsOf: async () => [], deleteGoldens: async () => {} });
+
+describe('templates over HTTP', () => {
+  it('are created with 201, replaced with 200, read with their ETag and deleted with 204', async () => {
+    const created = await call('PUT', '/v1/templates/api', spec);
+    expect(created).toMatchObject({ status: 201, body: { name: 'api', image: 'nginx:1.27', resources: { cpus: 1 } } });
+    expect(created.headers.get('etag')).toBe(`"${created.body.etag}"`);
+    expect((await call('PUT', '/v1/templates/api', { ...spec, env: { A: '1' } })).status).toBe(200);
+    const read = await call('GET', '/v1/templates/api');
+    expect(read).toMatchObject({ status: 200, body: { env: { A: '1' }, createdAt: created.body.createdAt } });
+    expect((await call('GET', '/v1/templates')).body).toEqual({ items: [read.body] });
+    expect((await call('DELETE', '/v1/templates/api')).status).toBe(204);
+    expect(await call('GET', '/v1/templates/api')).toMatchObject({ status: 404, body: { code: 'template_not_found' } });
+  });
+
+  it('that were changed by another are refused with 412', async () => {
+    const { headers } = await call('PUT', '/v1/templates/api', spec);
+    const ifMatch = { 'if-match': headers.get('etag') ?? '' };
+    expect((await call('PUT', '/v1/templates/api', { ...spec, env: { A: '1' } }, ifMatch)).status).toBe(200);
+    expect(await call('PUT', '/v1/templates/api', spec, ifMatch)).toMatchObject({ status: 412, body: { code: 'precondition_failed' } });
+    expect((await call('DELETE', '/v1/templates/api', undefined, ifMatch)).status).toBe(412);
+  });
+
+  it('that do not fit are refused with the path of each wrong field', async () => {
+    const answer = await call('PUT', '/v1/templates/api', { ...spec, hooks: {}, imgae: 'x', ports: [{ name: 'web', port: 0 }] });
+    expect(answer).toMatchObject({ status: 422, body: { code: 'validation_failed' } });
+    const paths = answer.body.errors?.map((error) => error.path);
+    expect(paths?.toSorted()).toEqual(['hooks', 'imgae', 'ports[0].port']);
+  });
+
+  it('with volumes are refused with their own code', async () => {
+    const answer = await call('PUT', '/v1/templates/api', { ...spec, volumes: [{ name: 'data' }] });
+    expect(answer).toMatchObject({ status: 422, body: { code: 'volumes_unsupported' } });
+  });
+
+  it("are the admin's", async () => {
+    for (const role of ['backend', 'tenant'] as const) {
+      const asOther = roomApp(role, (app) => templateRoutes(app, deps()));
+      expect(await asOther('GET', '/v1/templates')).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+    }
+  });
+});

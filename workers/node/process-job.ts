@@ -1,0 +1,31 @@
+import type { Job } from '#src/platform/queue.ts';
+import { Semaphore } from '#src/platform/semaphore.ts';
+import { processCapture } from './capture.ts';
+import { processDestroy } from './destroy.ts';
+import { processRemoveGolden } from './remove-golden.ts';
+import { processRestore } from './restore.ts';
+import { processVerify } from './verify.ts';
+
+type NodeJobDeps = Parameters<typeof processCapture>[1] & { readonly restoresAtOnce: number };
+
+/** Each takes a process or two and much I/O. */
+const destroysAtOnce = 4;
+
+/** The processor of a node's queue: each job by its name, those that are many within bounds. */
+export function nodeJobProcessor(deps: NodeJobDeps): (job: Job, signal: AbortSignal) => Promise<void> {
+  const restores = new Semaphore(deps.restoresAtOnce);
+  const destroys = new Semaphore(destroysAtOnce);
+  const processors: Readonly<Record<string, (job: Job, signal: AbortSignal) => Promise<void>>> = {
+    restore: (job, signal) => restores.run(() => processRestore(job, deps, signal)),
+    destroy: (job) => destroys.run(() => processDestroy(job, deps)),
+    capture: (job, signal) => processCapture(job, deps, signal),
+    verify: (job, signal) => processVerify(job, deps, signal),
+    'remove-golden': (job) => processRemoveGolden(job, deps),
+  };
+  return async (job, signal) => {
+    const processor = processors[job.name];
+    if (processor === undefined) throw new Error(`no processor for a job named ${job.name}`);
+    signal.throwIfAborted();
+    await processor(job, signal);
+  };
+}

@@ -1,0 +1,105 @@
+import { expireClaims } from '#src/claims/sweep-claims.ts';
+import type { WorkerDeps } from '#src/compose.ts';
+import { listNodeInstances } from '#src/instances/store.ts';
+import { type AgentListen, serveAgent } from '#src/nodes/agent.ts';
+import { beat } from '#src/nodes/heartbeat.ts';
+import { controlQueue, nodeQueue, openQueue, openWorker, type Worker } from '#src/platform/queue.ts';
+import { repeat } from '#src/platform/repeat.ts';
+import { noteEarlyExit } from '#src/pools/note-early-exit.ts';
+import { Planner } from '#src/pools/planner.ts';
+import { processHousekeeping } from './control/housekeeping.ts';
+import { watchExits } from './node/exits.ts';
+import { keepBeating } from './node/heartbeat.ts';
+import { nodeJobProcessor } from './node/process-job.ts';
+import { processReconcile } from './node/reconcile.ts';
+
+const expiryEveryMs = 250;
+const reconcileEveryMs = 10_000;
+const housekeepingEveryMs = 10_000;
+/** Jobs wait for their bounds inside the worker, so that destroys and captures never wait for a long refill. */
+const jobsAtOnce = 100;
+/** A job whose worker was killed runs again after this long, however often that happens. */
+const stalls = { lockDuration: 10_000, stalledInterval: 5000, maxStalledCount: 1_000_000 };
+const stopDeadlineMs = 3000;
+
+/**
+ * Runs everything a worker does until `stop`. Before anything can be handed out, leases that ended meanwhile are ended and
+ * what runs is made to agree with what is recorded. Instances are not children of the worker: they go on running after it.
+ */
+export async function startWorker(deps: WorkerDeps, listen: AgentListen): Promise<{ stop(): Promise<void> }> {
+  const { log } = deps;
+  const stopping = new AbortController();
+  await expireClaims(deps);
+  const reconciled = await processReconcile(deps);
+  log.info({ ...reconciled, node: deps.node }, 'the node is reconciled');
+  const stopWatchingExits = watchEveryExit(deps);
+  await repeatUnfinishedJobs(deps);
+  const agent = await serveAgent(deps, listen);
+  const pulse = { ...deps, agent: agent.address };
+  await beat(pulse);
+  const beating = keepBeating(pulse, stopping.signal);
+
+  const workers = await openJobWorkers(deps, stopping.signal);
+  const planner = new Planner(deps);
+  await planner.listen();
+  const sweeps = [
+    repeat(deps, 'the expiry of claims', expiryEveryMs, () => expireClaims(deps)),
+    repeat(deps, 'reconciling', reconcileEveryMs, async () => void (await processReconcile(deps))),
+  ];
+  return {
+    stop: async () => {
+      stopping.abort(new Error('the worker is being stopped'));
+      stopWatchingExits();
+      await Promise.all([planner.stop(), beating, ...sweeps.map((sweep) => sweep.stop())]);
+      await closeWorkers(workers);
+      await agent.close();
+    },
+  };
+}
+
+function watchEveryExit(deps: WorkerDeps): () => void {
+  const stopNoting = deps.engine.onExit((exit) => {
+    noteEarlyExit(deps.redis, exit.id).catch((err: unknown) => deps.log.error({ err, instance: exit.id }, 'an early exit was not counted'));
+  });
+  const stopRecording = watchExits(deps);
+  return () => {
+    stopNoting();
+    stopRecording();
+  };
+}
+
+/** This node's worker is just starting: whatever waits for a job of it waits for one that may have been lost with the worker before. */
+async function repeatUnfinishedJobs({ redis, jobs, node }: WorkerDeps): Promise<void> {
+  for (const { id, pool, state } of await listNodeInstances(redis, node)) {
+    if (state === 'releasing') await jobs.destroy(node, id);
+    if (pool !== '' && (state === 'restoring' || state === 'preparing')) await jobs.restore(node, id);
+  }
+}
+
+async function openJobWorkers(deps: WorkerDeps, stopping: AbortSignal): Promise<Worker[]> {
+  const control = openQueue(controlQueue, deps.redis);
+  await control.upsertJobScheduler('housekeeping', { every: housekeepingEveryMs }, { name: 'housekeeping' });
+  await control.close();
+  const processNodeJob = nodeJobProcessor(deps);
+  const workers = [
+    openWorker(controlQueue, deps.redis, () => processHousekeeping(deps), stalls),
+    openWorker(nodeQueue(deps.node), deps.redis, (job, signal) => processNodeJob(job, AbortSignal.any([signal, stopping])), {
+      concurrency: jobsAtOnce,
+      ...stalls,
+    }),
+  ];
+  for (const worker of workers) {
+    worker.on('failed', (job, err) => {
+      if (!stopping.aborted) deps.log.warn({ err, job: job?.name, data: job?.data }, 'a job failed');
+    });
+    worker.on('error', (err) => deps.log.warn({ err }, 'a queue is troubled; it goes on by itself'));
+  }
+  return workers;
+}
+
+/** Jobs end by their signal; one that does not is left to run again, as after a crash. */
+async function closeWorkers(workers: readonly Worker[]): Promise<void> {
+  const closed = Promise.all(workers.map((worker) => worker.close()));
+  const late = new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), stopDeadlineMs).unref());
+  if ((await Promise.race([closed, late])) === 'late') await Promise.all(workers.map((worker) => worker.close(true)));
+}
