@@ -5,7 +5,8 @@ import { loseClaim } from '#src/claims/sweep-claims.ts';
 import { createCriuEngine } from '#src/engine/criu/criu-engine.ts';
 import { findCriu } from '#src/engine/criu/find-criu.ts';
 import { createImageStore } from '#src/engine/criu/images/image-store.ts';
-import type { Engine } from '#src/engine/engine.ts';
+import { openInstanceAccess } from '#src/engine/criu/instance-access.ts';
+import type { Engine, InstanceAccess } from '#src/engine/engine.ts';
 import { createMemoryEngine } from '#src/engine/memory/memory-engine.ts';
 import { createLocalSandboxes } from '#src/engine/sandbox/local/local-sandboxes.ts';
 import { deleteGoldensOf } from '#src/goldens/delete-golden.ts';
@@ -105,6 +106,15 @@ export async function openEngine(config: Config): Promise<Engine> {
     images: createImageStore({ ...config, directory: paths.images }),
     sandboxes: createLocalSandboxes({ tag, dataDir: paths.dataDir, runDir: paths.run, hostPorts: config.hostPorts }),
   });
+}
+
+/**
+ * What the node agent offers, beside the worker that owns the engine. Undefined for the memory engine: its instances live in the worker,
+ * which is its own agent.
+ */
+export function openAgentAccess({ engine, paths, tag, hostPorts }: Config): InstanceAccess | undefined {
+  if (engine === 'memory') return undefined;
+  return openInstanceAccess({ paths, tag, sandboxes: createLocalSandboxes({ tag, dataDir: paths.dataDir, runDir: paths.run, hostPorts }) });
 }
 
 /** About what the real engine needs for a small app. */

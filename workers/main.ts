@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import { composeWorker, openEngine } from '#src/compose.ts';
+import { composeWorker, openAgentAccess, openEngine } from '#src/compose.ts';
+import { agentAddress, agentListen, serveAgent } from '#src/nodes/agent.ts';
 import { parseConfig } from '#src/platform/config.ts';
 import { createLogger } from '#src/platform/log.ts';
 import { tellReady, waitForStop } from '#src/platform/parent-process.ts';
@@ -9,11 +10,15 @@ const config = parseConfig(process.env);
 const log = createLogger(config.logLevel, 'worker');
 await mkdir(config.paths.dataDir, { recursive: true });
 const deps = await composeWorker(config, log, await openEngine(config));
-const worker = await startWorker(deps, config.agentListen ?? { socket: config.paths.agentSocket });
+const listen = agentListen(config);
+// Real instances have their agent in a process of its own (src/nodes/main.ts); simulated ones live in this one.
+const agent = openAgentAccess(config) ? undefined : await serveAgent(deps, listen);
+const worker = await startWorker(deps, agentAddress(listen));
 log.info({ node: config.node, engine: config.engine }, 'the worker runs');
 tellReady();
 
 const why = await waitForStop();
 log.info({ why }, 'the worker ends');
 await worker.stop();
+await agent?.close();
 await deps.close();

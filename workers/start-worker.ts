@@ -1,7 +1,6 @@
 import { expireClaims } from '#src/claims/sweep-claims.ts';
 import type { WorkerDeps } from '#src/compose.ts';
 import { listNodeInstances } from '#src/instances/store.ts';
-import { type AgentListen, serveAgent } from '#src/nodes/agent.ts';
 import { beat } from '#src/nodes/heartbeat.ts';
 import { controlQueue, nodeQueue, openQueue, openWorker, type Worker } from '#src/platform/queue.ts';
 import { repeat } from '#src/platform/repeat.ts';
@@ -23,10 +22,10 @@ const stalls = { lockDuration: 10_000, stalledInterval: 5000, maxStalledCount: 1
 const stopDeadlineMs = 3000;
 
 /**
- * Runs everything a worker does until `stop`. Before anything can be handed out, leases that ended meanwhile are ended and
+ * Runs everything a worker does until `stop`; `agent` is the address that the heartbeat tells the API. Before anything can be handed out, leases that ended meanwhile are ended and
  * what runs is made to agree with what is recorded. Instances are not children of the worker: they go on running after it.
  */
-export async function startWorker(deps: WorkerDeps, listen: AgentListen): Promise<{ stop(): Promise<void> }> {
+export async function startWorker(deps: WorkerDeps, agent: string): Promise<{ stop(): Promise<void> }> {
   const { log } = deps;
   const stopping = new AbortController();
   await expireClaims(deps);
@@ -34,8 +33,7 @@ export async function startWorker(deps: WorkerDeps, listen: AgentListen): Promis
   log.info({ ...reconciled, node: deps.node }, 'the node is reconciled');
   const stopWatchingExits = watchEveryExit(deps);
   await repeatUnfinishedJobs(deps);
-  const agent = await serveAgent(deps, listen);
-  const pulse = { ...deps, agent: agent.address };
+  const pulse = { ...deps, agent };
   await beat(pulse);
   const beating = keepBeating(pulse, stopping.signal);
 
@@ -52,7 +50,6 @@ export async function startWorker(deps: WorkerDeps, listen: AgentListen): Promis
       stopWatchingExits();
       await Promise.all([planner.stop(), beating, ...sweeps.map((sweep) => sweep.stop())]);
       await closeWorkers(workers);
-      await agent.close();
     },
   };
 }

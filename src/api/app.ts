@@ -20,7 +20,7 @@ import { type HealthDeps, healthRoutes } from './health-routes.ts';
 import { keyRoutes } from './key-routes.ts';
 import { answerUnknownRoute } from './unknown-route.ts';
 
-export interface ApiDeps extends Omit<ClaimRoutesDeps, 'jobs'>, TemplateRoutesDeps, HealthDeps {
+export interface ApiDeps extends Omit<ClaimRoutesDeps, 'jobs' | 'metrics'>, TemplateRoutesDeps, HealthDeps {
   readonly jobs: ClaimRoutesDeps['jobs'] & GoldenRoutesDeps['jobs'];
   readonly log: Pick<Logger, 'error'>;
 }

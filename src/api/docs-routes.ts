@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { AppEnv } from '#src/platform/http/access.ts';
 import { openapiYaml } from './openapi-document.ts';
@@ -43,11 +42,15 @@ export function docsRoutes(app: OpenAPIHono<AppEnv>): void {
   });
   app.get('/docs', (c) => c.html(page, 200, { 'Content-Security-Policy': contentSecurityPolicy, 'X-Content-Type-Options': 'nosniff' }));
   app.get('/docs/start.js', (c) => c.body(start, 200, { 'Content-Type': 'text/javascript; charset=utf-8' }));
-  for (const [file, type] of [
-    ['swagger-ui.css', 'text/css; charset=utf-8'],
-    ['swagger-ui-bundle.js', 'text/javascript; charset=utf-8'],
-  ] as const) {
-    const path = fileURLToPath(import.meta.resolve(`swagger-ui-dist/${file}`));
-    app.get(`/docs/${file}`, async (c) => c.body(await readFile(path), 200, { 'Content-Type': type, 'Cache-Control': 'max-age=3600' }));
-  }
+  serveFile(app, '/docs/swagger-ui.css', import.meta.resolve('swagger-ui-dist/swagger-ui.css'), 'text/css; charset=utf-8');
+  serveFile(
+    app,
+    '/docs/swagger-ui-bundle.js',
+    import.meta.resolve('swagger-ui-dist/swagger-ui-bundle.js'),
+    'text/javascript; charset=utf-8',
+  );
+}
+
+function serveFile(app: OpenAPIHono<AppEnv>, route: string, fileUrl: string, type: string): void {
+  app.get(route, async (c) => c.body(await readFile(new URL(fileUrl)), 200, { 'Content-Type': type, 'Cache-Control': 'max-age=3600' }));
 }

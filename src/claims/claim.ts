@@ -36,11 +36,7 @@ const Variables = z.record(VariableName, z.string().max(65_536)).refine((all) =>
 const Labels = z
   .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/), z.string().max(256))
   .refine((all) => Object.keys(all).length <= 64, 'at most 64');
-export const LeaseMs = z
-  .number()
-  .int()
-  .min(1000)
-  .openapi({ description: 'Of the pool when absent; at most its lease.maxMs', example: 600_000 });
+const LeaseMs = z.number().int().min(1000).openapi({ description: 'Of the pool when absent; at most its lease.maxMs', example: 600_000 });
 
 export const ClaimRequest = z
   .strictObject({

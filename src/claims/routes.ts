@@ -1,18 +1,22 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { maxLogBytes } from '#src/nodes/agent-protocol.ts';
+import { isThawError } from '#src/platform/errors.ts';
 import { type AppEnv, requireRole } from '#src/platform/http/access.ts';
 import { IdempotencyHeaders } from '#src/platform/http/headers.ts';
 import { jsonBody, jsonResponse, problemResponses } from '#src/platform/http/json.ts';
 import { ListQuery, pageOf } from '#src/platform/http/list.ts';
 import { Name } from '#src/platform/ids.ts';
-import { ClaimRequest, hasClaimEnded, RenewRequest, Tenant } from './claim.ts';
+import type { Metrics } from '#src/platform/metrics.ts';
+import { type Claim, ClaimRequest, hasClaimEnded, RenewRequest, Tenant } from './claim.ts';
 import { type ClaimInstanceDeps, claimInstance } from './claim-instance.ts';
 import { releaseClaim } from './release-claim.ts';
 import { claimEnded, renewClaim } from './renew-claim.ts';
 import { listClaims, requireClaim } from './store.ts';
 import { ClaimView, viewClaim } from './view-claim.ts';
 
-export type ClaimRoutesDeps = ClaimInstanceDeps;
+export interface ClaimRoutesDeps extends ClaimInstanceDeps {
+  readonly metrics: Pick<Metrics, 'claimSeconds'>;
+}
 
 const params = z.object({ claim: z.string().max(64).openapi({ example: 'clm-0123456789abcdef' }) });
 const badBody = ['malformed_json', 'unsupported_media_type', 'body_too_large'] as const;
@@ -91,7 +95,8 @@ export function claimRoutes(app: OpenAPIHono<AppEnv>, deps: ClaimRoutesDeps): vo
   app.openapi(claimRoute, async (c) => {
     const { pool } = c.req.valid('param');
     const idempotencyKey = c.req.valid('header')['idempotency-key'];
-    const claim = await claimInstance(deps, { pool, body: c.req.valid('json'), keyId: c.get('actor').keyId, idempotencyKey });
+    const command = { pool, body: c.req.valid('json'), keyId: c.get('actor').keyId, idempotencyKey };
+    const claim = await timeClaim(deps.metrics, () => claimInstance(deps, command));
     c.header('Location', `/v1/claims/${claim.id}`);
     return c.json(viewClaim(claim), 201);
   });
@@ -110,4 +115,16 @@ export function claimRoutes(app: OpenAPIHono<AppEnv>, deps: ClaimRoutesDeps): vo
     const { maxBytes } = c.req.valid('query');
     return c.text(await deps.agents.ask(claim.node, (agent) => agent.logs(claim.instance, maxBytes)), 200);
   });
+}
+
+async function timeClaim({ claimSeconds }: ClaimRoutesDeps['metrics'], claim: () => Promise<Claim>): Promise<Claim> {
+  const end = claimSeconds.startTimer();
+  try {
+    const claimed = await claim();
+    end({ path: claimed.receipt?.path ?? 'none', outcome: 'ok' });
+    return claimed;
+  } catch (error) {
+    end({ path: 'none', outcome: isThawError(error) ? error.code : 'internal' });
+    throw error;
+  }
 }

@@ -11,6 +11,6 @@ Runs the REST API in the foreground, against REDIS_URL or the embedded Redis of 
 It never touches containers: instances need a worker (\`thaw worker\`) on each node.`,
   async run(context, args) {
     parseCommandArgs(apiCommand, args, { options: {} });
-    return runApart(context, 'api', processModules.api);
+    return runApart(context, { api: processModules.api });
   },
 };

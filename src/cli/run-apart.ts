@@ -4,20 +4,32 @@ import { type Config, parseConfig } from '#src/platform/config.ts';
 import { findEmbeddedRedis } from '#src/platform/embedded-redis.ts';
 import { connectImpatientRedis, isRedisGone } from '#src/platform/redis.ts';
 import { type CommandContext, CommandError, exitCodes } from './command.ts';
-import { startNodeProcess } from './node-process.ts';
+import { type NodeProcess, startNodeProcess } from './node-process.ts';
 import { stopOnSignals } from './stop-signals.ts';
 
-/** Runs one of the processes of `thaw up` by itself until a signal comes. Whoever started this starts it again when it dies. */
-export async function runApart({ env, print }: CommandContext, name: string, module: string): Promise<number> {
+/**
+ * Runs some of the processes of `thaw up` by themselves until a signal comes, or until one ends: whoever started this starts it again.
+ * `modules` are by the name of their process, in the order of their start.
+ */
+export async function runApart({ env, print }: CommandContext, modules: Readonly<Record<string, string>>): Promise<number> {
   const redisUrl = await requireRedis(parseConfig(env));
   const signal = stopOnSignals();
-  const spec = { name, module, env: { ...env, REDIS_URL: redisUrl }, stopDeadlineMs: 8000, oomScoreAdj: 0 };
-  const running = await startNodeProcess(spec, signal);
-  print(`The ${name} runs${running.url === undefined ? '' : ` at ${running.url}`} (pid ${running.pid}).`);
-  const how = await Promise.race([running.waitForExit(), untilAborted(signal)]);
-  if (how !== undefined) throw new CommandError(`the ${name} process ${how}`, 'Its log is above.');
-  await running.stop();
-  return exitCodes.ok;
+  const running: NodeProcess[] = [];
+  const endings: Promise<string>[] = [];
+  try {
+    for (const [name, module] of Object.entries(modules)) {
+      const spec = { name, module, env: { ...env, REDIS_URL: redisUrl }, stopDeadlineMs: 8000, oomScoreAdj: 0 };
+      const started = await startNodeProcess(spec, signal);
+      running.push(started);
+      endings.push(started.waitForExit().then((how) => `the ${name} process ${how}`));
+      print(`The ${name} runs${started.url === undefined ? '' : ` at ${started.url}`} (pid ${started.pid}).`);
+    }
+    const ended = await Promise.race([...endings, untilAborted(signal)]);
+    if (ended !== undefined) throw new CommandError(ended, 'Its log is above.');
+    return exitCodes.ok;
+  } finally {
+    for (const started of running.reverse()) await started.stop();
+  }
 }
 
 /** The URL of REDIS_URL or of the embedded Redis of a running `thaw up`. Throws CommandError when it does not answer. */

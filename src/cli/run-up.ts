@@ -14,10 +14,10 @@ export interface UpDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly config: Config;
-  /** What API and worker inherit; their Redis is added. */
+  /** What the processes inherit; their Redis is added. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Absolute paths of the modules that are the API and the worker. */
-  readonly modules: { readonly api: string; readonly worker: string };
+  /** Absolute paths of the modules that are processes of their own. */
+  readonly modules: { readonly api: string; readonly worker: string; readonly agent: string };
   /** Throws when this machine can not run Thaw. */
   checkConditions(): Promise<void>;
   /** Called once all runs. */
@@ -38,9 +38,10 @@ export async function runUp(deps: UpDeps, signal: AbortSignal): Promise<void> {
       return api;
     };
     const startWorker = (unwanted: AbortSignal) => startNodeProcess(workerSpec(deps, lock.fd), unwanted);
+    const startAgent = (unwanted: AbortSignal) => startNodeProcess(agentSpec(deps, lock.fd), unwanted);
     const supervisor = await superviseProcesses(
       { clock, log },
-      [...redisSpecs(deps), { name: 'worker', start: startWorker }, { name: 'api', start: startApi }],
+      [...redisSpecs(deps), { name: 'agent', start: startAgent }, { name: 'worker', start: startWorker }, { name: 'api', start: startApi }],
       signal,
     );
     deps.greet({ url: api?.url ?? config.url, adminKey });
@@ -66,6 +67,11 @@ function redisSpecs({ clock, log, config }: UpDeps): ProcessSpec[] {
 /** Killed late when memory runs out: it answers for the instances. */
 function apiSpec({ env, config, modules }: UpDeps, lockFd: number): NodeProcessSpec {
   return { name: 'api', module: modules.api, env: childEnv(env, config), stopDeadlineMs: 3000, oomScoreAdj: -900, lockFd };
+}
+
+/** Every claim passes through it. */
+function agentSpec({ env, config, modules }: UpDeps, lockFd: number): NodeProcessSpec {
+  return { name: 'agent', module: modules.agent, env: childEnv(env, config), stopDeadlineMs: 2000, oomScoreAdj: -900, lockFd };
 }
 
 /** Its score is the instances' too, which inherit it: never lower than any other process. */

@@ -7,10 +7,10 @@ export const workerCommand: Command = {
   summary: 'Run the worker of this node alone',
   help: `usage: thaw worker
 
-Runs this node's worker and its agent in the foreground, against REDIS_URL or the embedded Redis of
+Runs this node's agent and its worker in the foreground, against REDIS_URL or the embedded Redis of
 a \`thaw up\`. When it ends, its instances go on running; the next one adopts them.`,
   async run(context, args) {
     parseCommandArgs(workerCommand, args, { options: {} });
-    return runApart(context, 'worker', processModules.worker);
+    return runApart(context, { agent: processModules.agent, worker: processModules.worker });
   },
 };

@@ -42,6 +42,12 @@ export interface Engine {
   teardown(): Promise<void>;
 }
 
+/**
+ * What a claim and its owner ask of one instance. It keeps no state in memory, so that the node agent can offer it from a process of its
+ * own: no restore delays a bind, and claims go on while the worker is restarted.
+ */
+export type InstanceAccess = Pick<Engine, 'bind' | 'logs' | 'stats'>;
+
 export interface EngineProbe {
   readonly ok: boolean;
   /** What hinders, in words; empty when ok. */
@@ -60,7 +66,7 @@ export interface NodeFingerprint {
   readonly cgroup?: 'v1' | 'v2';
 }
 
-export interface NodeCapacity {
+interface NodeCapacity {
   readonly memoryBytes: number;
   /** Free for new instances right now: what is available less the reserve; never negative. */
   readonly memoryFreeBytes: number;

@@ -6,14 +6,15 @@ import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { z } from 'zod';
-import type { Engine } from '#src/engine/engine.ts';
+import type { InstanceAccess } from '#src/engine/engine.ts';
+import type { Config } from '#src/platform/config.ts';
 import { describeFailure, problems, ThawError } from '#src/platform/errors.ts';
 import { InstanceId } from '#src/platform/ids.ts';
 import type { Logger } from '#src/platform/log.ts';
 import { BindingBody, maxLogBytes } from './agent-protocol.ts';
 
 export interface AgentDeps {
-  readonly engine: Pick<Engine, 'bind' | 'logs' | 'stats'>;
+  readonly engine: InstanceAccess;
   readonly log: Pick<Logger, 'error'>;
 }
 
@@ -26,6 +27,15 @@ export interface Agent {
   close(): Promise<void>;
 }
 
+export function agentListen({ agentListen, paths }: Pick<Config, 'agentListen' | 'paths'>): AgentListen {
+  return agentListen ?? { socket: paths.agentSocket };
+}
+
+/** Where an agent that listens there is reached, in the form of agent-client.ts. */
+export function agentAddress(listen: AgentListen): string {
+  return 'socket' in listen ? `unix:${listen.socket}` : `http://${listen.host}:${listen.port}`;
+}
+
 /**
  * The one door of a node: what the API may ask of instances directly, because a queue would be too slow (claims) or may not
  * see it (secrets, law 8). Bodies are never logged.
@@ -34,7 +44,7 @@ export async function serveAgent(deps: AgentDeps, listen: AgentListen): Promise<
   const app = agentApp(deps, 'token' in listen ? listen.token : undefined);
   const server = createServer({ keepAliveTimeout: 75_000 }, getRequestListener(app.fetch));
   if ('socket' in listen) {
-    await rm(listen.socket, { force: true }); // left by a worker that was killed; the worker's own lock keeps a second one away
+    await rm(listen.socket, { force: true }); // left by one that was killed; the data directory's lock keeps a second one away
     server.listen(listen.socket);
   } else server.listen(listen.port, listen.host);
   await once(server, 'listening');

@@ -22,7 +22,7 @@ const Claim = z.object({
 
 it('template, golden, pool, claim, talk, release, refill: over HTTP, through a kill of the API and of Redis', async () => {
   const directory = await makeTempDir();
-  cleanUps.push(() => directory[Symbol.asyncDispose]());
+  cleanUps.push(async () => directory[Symbol.asyncDispose]());
   let redis = await startRedis(directory.path);
   cleanUps.push(() => redis.kill());
   const env = {

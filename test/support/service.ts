@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { registerKey } from '#src/api/key-store.ts';
 import { composeApi, composeWorker } from '#src/compose.ts';
 import { createMemoryEngine, type MemoryEngine, type MemoryTimings } from '#src/engine/memory/memory-engine.ts';
+import { agentListen, serveAgent } from '#src/nodes/agent.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { type Config, parseConfig } from '#src/platform/config.ts';
 import type { Role } from '#src/platform/http/access.ts';
@@ -20,7 +21,7 @@ export interface Answer {
   readonly body: unknown;
 }
 
-export interface RequestOptions {
+interface RequestOptions {
   readonly as?: Role;
   readonly headers?: Record<string, string>;
 }
@@ -37,7 +38,7 @@ export interface TestService {
   close(): Promise<void>;
 }
 
-export const keys: Readonly<Record<Role, string>> = {
+const keys: Readonly<Record<Role, string>> = {
   admin: 'an admin key of the tests',
   backend: 'a backend key of the tests',
   tenant: 'a tenant key of the tests',
@@ -55,9 +56,11 @@ export async function startService(timings: Partial<MemoryTimings> = {}): Promis
   const engine = createMemoryEngine({ clock: systemClock, timings: { ...quick, ...timings } });
   const runWorker = async () => {
     const deps = await composeWorker(config, log, engine);
-    const running = await startWorker(deps, { socket: config.paths.agentSocket });
+    const agent = await serveAgent(deps, agentListen(config));
+    const running = await startWorker(deps, agent.address);
     return async () => {
       await running.stop();
+      await agent.close();
       await deps.jobs.close();
       deps.redis.disconnect();
       deps.subscriber.disconnect();

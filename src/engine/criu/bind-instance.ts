@@ -1,6 +1,7 @@
 import { closeSync, fchownSync, openSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Binding } from '#src/engine/engine.ts';
+import { isErrnoError } from '#src/platform/errno.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import type { CriuDeps } from './engine-deps.ts';
@@ -11,7 +12,7 @@ import { isRunning, readBoundRecord, readInstanceRecord, writeBoundRecord } from
  * Tells an instance whom it belongs to: /run/thaw/binding.json, in a tmpfs, readable by the app's user only (law 8).
  * The engine's own note of it (no secrets) is written first: an instance that may have seen a tenant is never warm again.
  */
-export async function bindInstance(deps: CriuDeps, id: InstanceId, binding: Binding): Promise<void> {
+export async function bindInstance(deps: Pick<CriuDeps, 'paths' | 'sandboxes'>, id: InstanceId, binding: Binding): Promise<void> {
   const layout = instanceLayout(deps.paths, id);
   const record = readInstanceRecord(layout);
   if (!isRunning(record)) {
@@ -21,8 +22,13 @@ export async function bindInstance(deps: CriuDeps, id: InstanceId, binding: Bind
   if (bound && bound.claim !== binding.claim) {
     throw new ThawError('bind_failed', `${id} is bound to another claim`, { fix: 'Claim again.' });
   }
-  writeBoundRecord(layout, { claim: binding.claim, tenant: binding.tenant, expiresAt: binding.expiresAt });
-  writeBinding(record.runThaw, JSON.stringify({ instance: id, ...binding }), record);
+  try {
+    writeBoundRecord(layout, { claim: binding.claim, tenant: binding.tenant, expiresAt: binding.expiresAt });
+    writeBinding(record.runThaw, JSON.stringify({ instance: id, ...binding }), record);
+  } catch (error) {
+    if (!isErrnoError(error, 'ENOENT')) throw error; // its files went meanwhile: another process is destroying it
+    throw new ThawError('bind_failed', `${id} is being destroyed`, { fix: 'Claim again.', cause: error });
+  }
   if (record.workload.egress.claimed !== record.workload.egress.warm) await deps.sandboxes.setEgress(id, record.workload.egress.claimed);
 }
 

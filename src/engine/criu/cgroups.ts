@@ -5,7 +5,7 @@ import type { Resources } from '#src/engine/workload.ts';
 import { isErrnoError } from '#src/platform/errno.ts';
 
 /** One mounted hierarchy. Version 2 has a single one, named ''; hybrid hosts have both kinds. */
-export interface Hierarchy {
+interface Hierarchy {
   /** As runc names it in its state: `memory`, `cpu`, `name=systemd`, '' for version 2. */
   readonly names: readonly string[];
   readonly mount: string;

@@ -4,16 +4,15 @@ import type { DataPaths } from '#src/platform/config.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { KeyedMutex } from '#src/platform/semaphore.ts';
-import { bindInstance } from './bind-instance.ts';
-import { detectCgroupHost, readUsage, setFrozen } from './cgroups.ts';
+import { detectCgroupHost, setFrozen } from './cgroups.ts';
 import { checkpointInstance } from './checkpoint-instance.ts';
-import { readLog } from './conmon.ts';
 import { destroyInstance } from './destroy-instance.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
 import { execInInstance } from './exec-in-instance.ts';
 import { GoldenStore } from './golden-store.ts';
 import { hasSysResource, isTmpfs, readBootId } from './host-facts.ts';
 import type { ImageStore } from './images/image-store.ts';
+import { openInstanceAccess, requireRunning } from './instance-access.ts';
 import { instanceLayout } from './instance-layout.ts';
 import { isRunning, readInstanceRecord } from './instance-record.ts';
 import { keepLog } from './kept-logs.ts';
@@ -58,6 +57,7 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
   const closers = new Set<() => void>();
 
   return {
+    ...openInstanceAccess(deps, deps.cgroupHost),
     probe: async () => probeNode(deps, fingerprint),
     start: (workload, id, signal) =>
       mutex.run(id, () => cancellable(`the start of ${id}`, signal, (abort) => startInstance(deps, workload, id, abort))),
@@ -79,7 +79,6 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
           restoreInstance(deps, await goldens.open(golden), id, ready, abort),
         );
       }),
-    bind: (id, binding) => mutex.run(id, () => bindInstance(deps, id, binding)),
     pause: (id) => mutex.run(id, () => freeze(deps, id, true)),
     resume: (id) => mutex.run(id, () => freeze(deps, id, false)),
     destroy: (id) =>
@@ -88,18 +87,8 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
         ending.add(id);
         await destroyInstance(deps, id).finally(() => ending.delete(id));
       }),
-    stats: async (id) => {
-      requireAlive(deps, id);
-      const { memoryBytes, cpuMs, pids } = readUsage(instanceCgroup(deps, id));
-      return { memoryBytes, cpuMs, pids };
-    },
-    logs: async (id, maxBytes) => {
-      const layout = instanceLayout(deps.paths, id);
-      if (!readInstanceRecord(layout)) throw notHere(id);
-      return readLog(layout.log, maxBytes);
-    },
     exec: async (id, command, execOptions) => {
-      requireAlive(deps, id);
+      requireRunning(deps, id);
       return await execInInstance(deps, id, command, execOptions);
     },
     hasGolden: async (golden) => goldens.has(golden),
@@ -130,16 +119,8 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
 }
 
 async function freeze(deps: CriuDeps, id: InstanceId, frozen: boolean): Promise<void> {
-  requireAlive(deps, id);
+  requireRunning(deps, id);
   await setFrozen(instanceCgroup(deps, id), frozen);
-}
-
-function requireAlive(deps: CriuDeps, id: InstanceId): void {
-  if (!isRunning(readInstanceRecord(instanceLayout(deps.paths, id)))) throw notHere(id);
-}
-
-function notHere(id: InstanceId): ThawError {
-  return new ThawError('instance_not_found', `${id} does not run on this node`, { fix: 'List the instances; it may have ended.' });
 }
 
 /** Whatever an abort made fail, the caller hears of the abort. */

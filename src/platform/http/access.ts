@@ -7,7 +7,7 @@ export const Role = z.enum(['admin', 'backend', 'tenant']);
 export type Role = z.infer<typeof Role>;
 
 /** Whoever sent the request, as its API key says. */
-export interface Actor {
+interface Actor {
   readonly keyId: string;
   readonly role: Role;
   readonly name: string;

@@ -23,7 +23,7 @@ export function problemHandler(log: Pick<Logger, 'error'>): ErrorHandler<AppEnv>
   };
 }
 
-export function redisUnavailable(cause: unknown): ThawError {
+function redisUnavailable(cause: unknown): ThawError {
   return new ThawError('redis_unavailable', 'Redis does not answer; nothing can be read or changed until it does', {
     fix: 'Try again in a moment with the same Idempotency-Key; `thaw doctor` tells what is wrong with Redis.',
     retryAfterMs: 1000,

@@ -16,7 +16,7 @@ export function newRouter(): OpenAPIHono<AppEnv> {
 const places = { json: 'body', form: 'form', query: 'query', param: 'path', header: 'header', cookie: 'cookie' } as const;
 
 /** The issues of a zod error as the problem that names every wrong field. */
-export function validationFailure(issues: readonly z.core.$ZodIssue[], place: WrongField['in'] = 'body'): ThawError {
+function validationFailure(issues: readonly z.core.$ZodIssue[], place: WrongField['in'] = 'body'): ThawError {
   const errors = issues.flatMap((issue) => wrongFields(issue, place));
   const names = errors.map((error) => `${error.path || place}: ${error.message}`);
   const shown = names.slice(0, 3).join('; ');

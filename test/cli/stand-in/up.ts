@@ -15,7 +15,7 @@ try {
       log: createLogger(config.logLevel, 'up'),
       config,
       env: process.env,
-      modules: { api: standIn, worker: standIn },
+      modules: { agent: standIn, api: standIn, worker: standIn },
       checkConditions: async () => {},
       greet: (started) => process.stdout.write(`${JSON.stringify(started)}\n`),
     },

@@ -1,0 +1,39 @@
+import type { InstanceAccess } from '#src/engine/engine.ts';
+import { ThawError } from '#src/platform/errors.ts';
+import type { InstanceId } from '#src/platform/ids.ts';
+import { KeyedMutex } from '#src/platform/semaphore.ts';
+import { bindInstance } from './bind-instance.ts';
+import { type CgroupHost, detectCgroupHost, readUsage } from './cgroups.ts';
+import { readLog } from './conmon.ts';
+import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
+import { instanceLayout } from './instance-layout.ts';
+import { isRunning, readInstanceRecord } from './instance-record.ts';
+
+export type AccessDeps = Pick<CriuDeps, 'paths' | 'tag' | 'sandboxes'>;
+
+/** Works on what the engine recorded in its files; needs no set-up of the node and may run beside the engine. */
+export function openInstanceAccess(options: AccessDeps, cgroupHost: CgroupHost = detectCgroupHost()): InstanceAccess {
+  const deps = { ...options, cgroupHost };
+  const mutex = new KeyedMutex();
+  return {
+    bind: (id, binding) => mutex.run(id, () => bindInstance(deps, id, binding)),
+    logs: async (id, maxBytes) => {
+      const layout = instanceLayout(deps.paths, id);
+      if (!readInstanceRecord(layout)) throw notHere(id);
+      return readLog(layout.log, maxBytes);
+    },
+    stats: async (id) => {
+      requireRunning(deps, id);
+      const { memoryBytes, cpuMs, pids } = readUsage(instanceCgroup(deps, id));
+      return { memoryBytes, cpuMs, pids };
+    },
+  };
+}
+
+export function requireRunning(deps: Pick<CriuDeps, 'paths'>, id: InstanceId): void {
+  if (!isRunning(readInstanceRecord(instanceLayout(deps.paths, id)))) throw notHere(id);
+}
+
+function notHere(id: InstanceId): ThawError {
+  return new ThawError('instance_not_found', `${id} does not run on this node`, { fix: 'List the instances; it may have ended.' });
+}
