@@ -8,6 +8,7 @@ import { installCommand } from './install.ts';
 import { keyCommand } from './key.ts';
 import { operationsCommand } from './operations.ts';
 import { poolsCommand } from './pools.ts';
+import { tryCommand } from './try.ts';
 import { uninstallCommand } from './uninstall.ts';
 import { upCommand } from './up.ts';
 import { workerCommand } from './worker.ts';
@@ -17,6 +18,7 @@ export const commands: readonly Command[] = [
   upCommand,
   downCommand,
   doctorCommand,
+  tryCommand,
   apiCommand,
   workerCommand,
   poolsCommand,

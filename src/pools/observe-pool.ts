@@ -15,37 +15,54 @@ import type { PoolSpec } from './pool.ts';
 
 const observeScript = loadLuaScript(import.meta.url, './lua/observe-pool.lua');
 
-const Row = z.tuple([InstanceId, InstanceState, z.coerce.number(), z.union([GoldenId, z.literal('')]), z.string()]).transform((row) => ({
-  id: row[0],
-  state: row[1],
+const Row = z.tuple([InstanceId, z.coerce.number(), z.union([GoldenId, z.literal('')]), z.string()]);
+const Group = z.tuple([InstanceState, z.number()], Row);
+const ObserveReply = z.tuple([z.coerce.number()], Group);
+
+export interface PoolInstance {
+  readonly id: InstanceId;
+  readonly state: InstanceState;
   /** When it came into its state (ms). */
-  stateAt: row[2],
-  golden: row[3] === '' ? undefined : row[3],
-  node: row[4],
-}));
-export type PoolInstance = z.infer<typeof Row>;
+  readonly stateAt: number;
+  readonly golden: GoldenId | undefined;
+  readonly node: string;
+}
 
-const ObserveReply = z.tuple([z.coerce.number()], Row);
+export interface PoolInstances {
+  /** Redis' time (ms). */
+  readonly now: number;
+  /** All of the live ones, but of those held by tenants only the newest: there may be thousands, and the planner just counts them. */
+  readonly instances: readonly PoolInstance[];
+  readonly held: number;
+}
 
-/** All live instances of a pool, and Redis' time (ms), at one instant. */
-export async function readPoolInstances(redis: Redis, pool: string): Promise<{ now: number; instances: PoolInstance[] }> {
+const isHeld = (state: InstanceState) => state === 'claimed' || state === 'suspended';
+const newestHeld = 50;
+
+/** The instances of a pool at one instant, each state from the oldest to the newest. */
+export async function readPoolInstances(redis: Redis, pool: string): Promise<PoolInstances> {
   const keys = liveStates.map((state) => instanceKeys.poolState(pool, state));
-  const [now, ...instances] = ObserveReply.parse(await observeScript.run(redis, keys, [instanceKeys.instance(''), ...liveStates]));
-  return { now, instances };
+  const wanted = liveStates.flatMap((state) => [state, isHeld(state) ? newestHeld : -1]);
+  const [now, ...groups] = ObserveReply.parse(await observeScript.run(redis, keys, [instanceKeys.instance(''), ...wanted]));
+  const instances = groups.flatMap(([state, , ...rows]) =>
+    rows.map(([id, stateAt, golden, node]) => ({ id, state, stateAt, golden: golden === '' ? undefined : golden, node })),
+  );
+  const held = groups.reduce((sum, [state, count]) => sum + (isHeld(state) ? count : 0), 0);
+  return { now, instances, held };
 }
 
 /** What the planner looks at. */
-export async function observePool(redis: Redis, spec: PoolSpec, instances: readonly PoolInstance[]): Promise<ObservedPool> {
+export async function observePool(redis: Redis, spec: PoolSpec, { instances, held }: PoolInstances): Promise<ObservedPool> {
   const [golden, nodes] = await Promise.all([findTarget(redis, spec), listNodes(redis)]);
   const observed = instances.flatMap(observedInstance);
-  if ('missing' in golden) return { instances: observed, target: golden, nodes: [] };
+  if ('missing' in golden) return { instances: observed, held, target: golden, nodes: [] };
   const failures = await getGoldenFailures(redis, golden.id);
   const target: PlanTarget = {
     golden: golden.id,
     cloneBytes: golden.pagesBytes ?? golden.spec.resources.memoryBytes,
     failures: failures && { count: failures.count, lastAt: failures.lastAt, message: failures.problem.message },
   };
-  return { instances: observed, target, nodes: nodes.map((node) => observedNode(node, golden)) };
+  return { instances: observed, held, target, nodes: nodes.map((node) => observedNode(node, golden)) };
 }
 
 async function findTarget(redis: Redis, spec: PoolSpec): Promise<Golden | { missing: string }> {
@@ -59,7 +76,7 @@ async function findTarget(redis: Redis, spec: PoolSpec): Promise<Golden | { miss
 
 function observedInstance({ id, state, stateAt, golden, node }: PoolInstance): ObservedInstance[] {
   if (state === 'releasing') return [];
-  const tier = isInTheMaking(state) ? 'coming' : state === 'warm' ? 'warm' : 'held';
+  const tier = isInTheMaking(state) ? 'coming' : isHeld(state) ? 'held' : 'warm';
   return [{ id, golden, node, tier, since: stateAt }];
 }
 

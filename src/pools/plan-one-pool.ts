@@ -18,13 +18,14 @@ export async function planOnePool(deps: RunPlanDeps, name: string): Promise<bool
   const unlock = await lockPool(deps.redis, name);
   if (unlock === undefined) return false;
   try {
-    const { now, instances } = await readPoolInstances(deps.redis, name);
+    const found = await readPoolInstances(deps.redis, name);
+    const { now, instances } = found;
     await repeatLostJobs(deps, instances, now);
     const pool = await getPool(deps.redis, name);
     if (pool === undefined) {
       await emptyDeletedPool(deps, name, instances);
     } else {
-      const plan = planPool(await observePool(deps.redis, pool.spec, instances), pool.spec.size, now);
+      const plan = planPool(await observePool(deps.redis, pool.spec, found), pool.spec.size, now);
       await runPlan(deps, pool, plan.steps, new Map(instances.map((one) => [one.id, one.node])));
     }
     return true;

@@ -4,8 +4,10 @@ import { forgiveness, restoreAllowance } from './restore-allowance.ts';
 
 /** All that the planner looks at, read from Redis alone. */
 export interface ObservedPool {
-  /** Live instances of the pool, those being destroyed left out. */
+  /** Live instances of the pool, those being destroyed left out; of the held ones some. */
   readonly instances: readonly ObservedInstance[];
+  /** How many are held by tenants. */
+  readonly held: number;
   /** What new clones come from, or why there is nothing to restore from. */
   readonly target: PlanTarget | { readonly missing: string };
   readonly nodes: readonly ObservedNode[];
@@ -93,7 +95,7 @@ interface Census {
   readonly idle: number;
 }
 
-function census({ instances, target }: ObservedPool): Census {
+function census({ instances, held, target }: ObservedPool): Census {
   const golden = 'missing' in target ? undefined : target.golden;
   const of = (tier: ObservedInstance['tier'], fresh?: boolean) =>
     instances.filter((one) => one.tier === tier && (fresh === undefined || (golden === undefined || one.golden === golden) === fresh))
@@ -102,7 +104,7 @@ function census({ instances, target }: ObservedPool): Census {
   const coming = of('coming');
   const outdatedWarm = of('warm', false);
   return {
-    held: of('held'),
+    held,
     warm,
     freshWarm: warm - outdatedWarm,
     freshComing: of('coming', true),

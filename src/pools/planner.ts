@@ -11,8 +11,8 @@ export interface PlannerDeps extends RunPlanDeps, RepeatDeps {
 }
 
 const sweepEveryMs = 1000;
-/** Changes come in bursts (one clone publishes three): they are planned together. */
-const gatherMs = 5;
+/** Changes come in bursts (one clone publishes three): they are planned together. Short beside any restore. */
+const gatherMs = 20;
 
 /**
  * Keeps every pool as wanted: plans a pool at once when something of it changed, and all of them each second, because a
@@ -65,6 +65,7 @@ export class Planner {
         this.#busy.set(pool, false);
         if (this.#isStopping) return;
         await planOnePool(this.#deps, pool);
+        if (this.#busy.get(pool)) await this.#deps.clock.sleep(gatherMs);
       } while (this.#busy.get(pool));
     } catch (err) {
       this.#deps.log.error({ err, pool }, 'a pool could not be planned; the next sweep tries again');

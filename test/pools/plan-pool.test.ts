@@ -211,7 +211,8 @@ describe('placement', () => {
 });
 
 function observed(...instances: (readonly ObservedInstance[])[]): ObservedPool {
-  return { instances: instances.flat(), target, nodes: [roomyNode] };
+  const all = instances.flat();
+  return { instances: all, held: all.filter((one) => one.tier === 'held').length, target, nodes: [roomyNode] };
 }
 
 let made = 0;
