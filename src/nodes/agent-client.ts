@@ -1,9 +1,10 @@
 import { Agent, type IncomingMessage, type RequestOptions, request } from 'node:http';
 import type { Binding, InstanceStats } from '#src/engine/engine.ts';
-import { ThawError } from '#src/platform/errors.ts';
+import { isThawError, ThawError } from '#src/platform/errors.ts';
 import { Failure } from '#src/platform/failure.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { LogsAnswer, StatsAnswer } from './agent-protocol.ts';
+import { openBindStream } from './bind-stream.ts';
 
 /** What the API asks of a node. Failures are ThawErrors: the node's own, or node_unreachable. */
 export interface AgentClient {
@@ -21,24 +22,28 @@ export function connectAgent(address: string, token?: string): AgentClient {
   const agent = new Agent({ keepAlive: true, maxSockets: 64, timeout: 60_000 });
   const target: RequestOptions = { agent, ...endpointOf(address) };
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const binds = openBindStream({ ...target, headers });
   const ask = (call: AgentCall) => askAgent({ ...target, headers }, address, call);
   return {
     bind: async (id, binding, timeoutMs) => {
-      await ask({ method: 'POST', path: `/instances/${id}/bind`, body: JSON.stringify(binding), timeoutMs });
+      await binds.bind(id, binding, timeoutMs).catch((error: unknown) => {
+        throw isThawError(error) ? error : unreachable(address, `bind ${id}`, error);
+      });
     },
     logs: async (id, maxBytes) => {
       const path = `/instances/${id}/logs?maxBytes=${maxBytes}`;
-      return LogsAnswer.parse(await ask({ method: 'GET', path, timeoutMs: readTimeoutMs })).logs;
+      return LogsAnswer.parse(await ask({ path, timeoutMs: readTimeoutMs })).logs;
     },
-    stats: async (id) => StatsAnswer.parse(await ask({ method: 'GET', path: `/instances/${id}/stats`, timeoutMs: readTimeoutMs })),
-    close: () => agent.destroy(),
+    stats: async (id) => StatsAnswer.parse(await ask({ path: `/instances/${id}/stats`, timeoutMs: readTimeoutMs })),
+    close: () => {
+      binds.close();
+      agent.destroy();
+    },
   };
 }
 
 interface AgentCall {
-  readonly method: 'GET' | 'POST';
   readonly path: string;
-  readonly body?: string;
   readonly timeoutMs: number;
 }
 
@@ -50,12 +55,7 @@ function endpointOf(address: string): RequestOptions {
 
 async function askAgent(target: RequestOptions, address: string, call: AgentCall): Promise<unknown> {
   const { status, text } = await send(target, call, true).catch((error: unknown) => {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ThawError('node_unreachable', `the node agent at ${address} did not answer ${call.method} ${call.path}: ${why}`, {
-      fix: 'See whether the worker of that node runs; `thaw up` starts it.',
-      retryAfterMs: 1000,
-      cause: error,
-    });
+    throw unreachable(address, call.path, error);
   });
   if (status === 200) return JSON.parse(text);
   const failure = Failure.safeParse(parseJson(text));
@@ -64,19 +64,27 @@ async function askAgent(target: RequestOptions, address: string, call: AgentCall
   throw new ThawError(code, message, fix === undefined ? {} : { fix });
 }
 
+function unreachable(address: string, what: string, error: unknown): ThawError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new ThawError('node_unreachable', `the node agent at ${address} did not answer ${what}: ${why}`, {
+    fix: 'See whether the agent of that node runs; `thaw up` starts it.',
+    retryAfterMs: 1000,
+    cause: error,
+  });
+}
+
 /** Every call can be repeated, so one that met a connection which the agent was just closing is sent once more. */
 function send(target: RequestOptions, call: AgentCall, mayRepeat: boolean): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const headers = { ...target.headers, ...(call.body === undefined ? {} : { 'content-length': Buffer.byteLength(call.body) }) };
     const signal = AbortSignal.timeout(call.timeoutMs);
-    const sent = request({ ...target, method: call.method, path: call.path, headers, signal });
+    const sent = request({ ...target, path: call.path, signal });
     sent.once('response', (response) => readText(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject));
     sent.once('error', (error) => {
       if (signal.aborted) reject(new Error(`exceeded ${call.timeoutMs} ms`, { cause: error }));
       else if (mayRepeat && sent.reusedSocket) resolve(send(target, call, false));
       else reject(error);
     });
-    sent.end(call.body);
+    sent.end();
   });
 }
 

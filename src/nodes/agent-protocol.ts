@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import type { Binding, InstanceStats } from '#src/engine/engine.ts';
+import { Failure } from '#src/platform/failure.ts';
+import { InstanceId } from '#src/platform/ids.ts';
 
 /** What goes between the API and the agent of a node: JSON over HTTP/1.1, failures as `describeFailure` gives them. */
 const Texts = z.record(z.string(), z.string());
 
-export const BindingBody = z.strictObject({
+const BindingBody = z.strictObject({
   claim: z.string(),
   tenant: z.string(),
   expiresAt: z.iso.datetime(),
@@ -12,6 +14,14 @@ export const BindingBody = z.strictObject({
   secrets: Texts,
   labels: Texts,
 }) satisfies z.ZodType<Binding>;
+
+/** Binds go as lines of JSON over an upgraded connection (bind-stream.ts). */
+export const bindStreamPath = '/binds';
+export const bindStreamProtocol = 'thaw-binds';
+
+export const BindCall = z.strictObject({ call: z.number(), instance: InstanceId, binding: BindingBody });
+
+export const BindReply = z.object({ call: z.number(), failure: Failure.optional() });
 
 export const LogsAnswer = z.object({ logs: z.string() });
 

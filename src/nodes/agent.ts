@@ -11,7 +11,8 @@ import type { Config } from '#src/platform/config.ts';
 import { describeFailure, problems, ThawError } from '#src/platform/errors.ts';
 import { InstanceId } from '#src/platform/ids.ts';
 import type { Logger } from '#src/platform/log.ts';
-import { BindingBody, maxLogBytes } from './agent-protocol.ts';
+import { maxLogBytes } from './agent-protocol.ts';
+import { serveBindStreams } from './serve-bind-stream.ts';
 
 export interface AgentDeps {
   readonly engine: InstanceAccess;
@@ -41,8 +42,9 @@ export function agentAddress(listen: AgentListen): string {
  * see it (secrets, law 8). Bodies are never logged.
  */
 export async function serveAgent(deps: AgentDeps, listen: AgentListen): Promise<Agent> {
-  const app = agentApp(deps, 'token' in listen ? listen.token : undefined);
-  const server = createServer({ keepAliveTimeout: 75_000 }, getRequestListener(app.fetch));
+  const token = 'token' in listen ? listen.token : undefined;
+  const server = createServer({ keepAliveTimeout: 75_000 }, getRequestListener(agentApp(deps, token).fetch));
+  const streams = serveBindStreams(server, { ...deps, isAllowed: ({ headers }) => isAllowed(headers.authorization, token) });
   if ('socket' in listen) {
     await rm(listen.socket, { force: true }); // left by one that was killed; the data directory's lock keeps a second one away
     server.listen(listen.socket);
@@ -56,6 +58,7 @@ export async function serveAgent(deps: AgentDeps, listen: AgentListen): Promise<
     close: async () => {
       server.close();
       server.closeAllConnections();
+      streams.closeAll();
       await once(server, 'close');
     },
   };
@@ -70,16 +73,12 @@ function agentApp({ engine, log }: AgentDeps, token: string | undefined): Hono {
   });
   app.notFound((c) => c.json(describeFailure(new ThawError('not_found', `the node agent has no ${c.req.method} ${c.req.path}`)), 404));
   app.use(async (c, next) => {
-    if (token !== undefined && !isBearer(c.req.header('authorization'), token)) {
+    if (!isAllowed(c.req.header('authorization'), token)) {
       throw new ThawError('unauthenticated', 'the node agent was called without its token');
     }
     await next();
   });
   app.get('/healthz', (c) => c.json({ ok: true }));
-  app.post('/instances/:id/bind', async (c) => {
-    await engine.bind(instanceOf(c.req.param('id')), parse(BindingBody, await readJson(c.req)));
-    return c.json({});
-  });
   app.get('/instances/:id/logs', async (c) => {
     const maxBytes = parse(z.coerce.number().int().min(1).max(maxLogBytes), c.req.query('maxBytes'));
     return c.json({ logs: await engine.logs(instanceOf(c.req.param('id')), maxBytes) });
@@ -92,15 +91,6 @@ function instanceOf(id: string): InstanceId {
   return parse(InstanceId, id);
 }
 
-/** A parser's own message quotes the text, and the text holds secrets: it is not passed on. */
-async function readJson(request: { json(): Promise<unknown> }): Promise<unknown> {
-  try {
-    return await request.json();
-  } catch {
-    throw new ThawError('malformed_json', 'a request to the node agent is not valid JSON');
-  }
-}
-
 /** The refusal names the fields only: what stands in them may be secret. */
 function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const parsed = schema.safeParse(value);
@@ -109,7 +99,8 @@ function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   throw new ThawError('validation_failed', `a request to the node agent does not fit its schema in ${fields.join(', ')}`);
 }
 
-function isBearer(header: string | undefined, token: string): boolean {
+function isAllowed(header: string | undefined, token: string | undefined): boolean {
+  if (token === undefined) return true;
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(header ?? ''), digest(`Bearer ${token}`));
 }

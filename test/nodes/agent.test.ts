@@ -86,7 +86,7 @@ describe('the node agent', () => {
     await expect(bound).rejects.toThrow('exceeded 50 ms');
   });
 
-  it('is reached again after its worker was restarted', async () => {
+  it('is reached again after it was restarted', async () => {
     const address = await serve();
     const caller = client(address);
     await caller.bind(id, binding, 1000);
@@ -104,45 +104,36 @@ describe('the node agent', () => {
     const address = await serve({ host: '127.0.0.1', port: 0, token: 'right' });
     await expect(client(address, 'wrong').stats(id)).rejects.toMatchObject({ code: 'unauthenticated' });
     await expect(client(address).stats(id)).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(client(address, 'wrong').bind(id, binding, 1000)).rejects.toMatchObject({ code: 'node_unreachable' });
     expect(await client(address, 'right').stats(id)).toMatchObject({ pids: 1 });
-  });
-
-  it('answers a bind in well under a millisecond', async () => {
-    const agent = client(await serve());
-    const tookMs: number[] = [];
-    for (let i = 0; i < 300; i++) {
-      const startedAt = performance.now();
-      await agent.bind(id, binding, 1000);
-      tookMs.push(performance.now() - startedAt);
-    }
-    const median = tookMs.toSorted((a, b) => a - b)[150] ?? 0;
-    console.info(`bind over the agent: p50 ${median.toFixed(2)} ms`);
-    expect(median).toBeLessThan(3); // generous: other work shares this machine's two cores
+    await client(address, 'right').bind(id, binding, 1000);
   });
 });
 
 describe('secrets (law 8)', () => {
-  it('are neither logged nor answered when a body can not be read', async () => {
+  it('are neither logged nor answered when a call can not be read', async () => {
     const address = await serve();
-    const answers: string[] = [];
-    for (const body of [
-      JSON.stringify(binding).slice(0, -1),
-      JSON.stringify({ ...binding, env: { A: { B: binding.secrets.PASSWORD } } }),
-    ]) {
-      answers.push(await post(address, `/instances/${id}/bind`, body));
-    }
-    expect(answers.map((answer) => answer.split('\r\n')[0])).toEqual(['HTTP/1.1 400 Bad Request', 'HTTP/1.1 422 Unprocessable Entity']);
+    const call = { call: 1, instance: id, binding };
+    const answers = [
+      await sendLine(address, JSON.stringify(call).slice(0, -1)),
+      await sendLine(address, JSON.stringify({ ...call, binding: { ...binding, env: { A: { B: binding.secrets.PASSWORD } } } })),
+    ];
+    expect(answers.map((answer) => answer.split('\r\n\r\n')[1]?.includes('validation_failed'))).toEqual([false, true]);
     expect(answers.join('') + logged).not.toContain('hunter2');
   });
 });
 
-/** A request as it comes from the wire, with a body that no client of ours would send. */
-function post(address: string, path: string, body: string): Promise<string> {
+/** A line as it comes from the wire, that no client of ours would send. Answers all that came back until the agent closed or answered. */
+function sendLine(address: string, line: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = '';
     const wire = connect(address.slice('unix:'.length));
-    wire.setEncoding('utf8').on('data', (text) => (answer += text));
+    wire.setEncoding('utf8').on('data', (text) => {
+      answer += text;
+      if (answer.endsWith('\r\n\r\n')) wire.write(`${line}\n`);
+      else wire.end();
+    });
     wire.once('error', reject).once('close', () => resolve(answer));
-    wire.end(`POST ${path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    wire.write('GET /binds HTTP/1.1\r\nhost: agent\r\nconnection: Upgrade\r\nupgrade: thaw-binds\r\n\r\n');
   });
 }

@@ -6,7 +6,7 @@ import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import type { CriuDeps } from './engine-deps.ts';
 import { instanceLayout } from './instance-layout.ts';
-import { isRunning, readBoundRecord, readInstanceRecord, writeBoundRecord } from './instance-record.ts';
+import { isRunning, readBindView, readBoundRecord, writeBoundRecord } from './instance-record.ts';
 
 /**
  * Tells an instance whom it belongs to: /run/thaw/binding.json, in a tmpfs, readable by the app's user only (law 8).
@@ -14,7 +14,7 @@ import { isRunning, readBoundRecord, readInstanceRecord, writeBoundRecord } from
  */
 export async function bindInstance(deps: Pick<CriuDeps, 'paths' | 'sandboxes'>, id: InstanceId, binding: Binding): Promise<void> {
   const layout = instanceLayout(deps.paths, id);
-  const record = readInstanceRecord(layout);
+  const record = readBindView(layout);
   if (!isRunning(record)) {
     throw new ThawError('bind_failed', `${id} does not run any more`, { fix: 'Claim again.' });
   }

@@ -21,6 +21,7 @@ export async function destroyInstance(deps: CriuDeps, id: InstanceId): Promise<v
   await deps.sandboxes.remove(id);
   await removeCgroup(cgroup);
   rmSync(dirname(layout.runcState), { recursive: true, force: true });
+  rmSync(layout.bound, { force: true });
   rmSync(layout.exitFile, { force: true });
   rmSync(layout.directory, { recursive: true, force: true });
 }

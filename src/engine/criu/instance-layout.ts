@@ -27,7 +27,7 @@ export function instanceLayout(paths: DataPaths, id: InstanceId): InstanceLayout
   return {
     directory,
     record: join(directory, 'record.json'),
-    bound: join(directory, 'bound.json'),
+    bound: join(boundDirectory(paths), id),
     config: join(directory, 'config.json'),
     rootfs: join(directory, 'rootfs'),
     upper: join(directory, 'upper'),
@@ -75,6 +75,11 @@ export function goldenDirectory(paths: DataPaths, golden: GoldenId): string {
 /** runc's own states: in the tmpfs, because they mean nothing after a reboot. */
 export function runcRoot(paths: DataPaths): string {
   return join(paths.run, 'runc');
+}
+
+/** Whom each instance was bound to. In the tmpfs, which is quicker: an instance does not outlive the boot. */
+export function boundDirectory(paths: DataPaths): string {
+  return join(paths.run, 'bound');
 }
 
 /** conmon writes one file an ended instance, named by its id, holding the exit code. */

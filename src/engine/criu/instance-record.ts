@@ -29,8 +29,18 @@ export type InstanceRecord = z.infer<typeof InstanceRecord>;
 const BoundRecord = z.object({ claim: z.string(), tenant: z.string(), expiresAt: z.string() });
 export type BoundRecord = z.infer<typeof BoundRecord>;
 
+/** The part of a record that a bind needs: on the claim's path, parsing the whole would take longer than the rest of the bind. */
+const BindView = InstanceRecord.pick({ runThaw: true, uid: true, gid: true, process: true }).extend({
+  workload: z.object({ egress: Workload.shape.egress }),
+});
+type BindView = z.infer<typeof BindView>;
+
+export function readBindView(layout: InstanceLayout): BindView | undefined {
+  return readParsed(layout.record, BindView);
+}
+
 /** Whether the record is complete and its first process lives. Pids mean nothing across a boot, start times differ then. */
-export function isRunning(record: InstanceRecord | undefined): record is InstanceRecord {
+export function isRunning<T extends Pick<InstanceRecord, 'process'>>(record: T | undefined): record is T {
   return record?.process !== undefined && isAlive(record.process);
 }
 

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { run } from '#src/platform/subprocess.ts';
 import { limitAllInstances, makeCgroup, removeCgroup } from './cgroups.ts';
 import { allInstancesCgroup, type CriuDeps, criuConfigFile, criuOptions, criuRunDirectory } from './engine-deps.ts';
-import { exitsDirectory, runcRoot } from './instance-layout.ts';
+import { boundDirectory, exitsDirectory, runcRoot } from './instance-layout.ts';
 import { primeKdat } from './kdat.ts';
 import { readMemoryInfo } from './node-reserve.ts';
 import { isMounted, listMounts, unmount } from './overlay.ts';
@@ -13,7 +13,7 @@ export async function setUpNode(deps: CriuDeps): Promise<void> {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
   if (!isMounted(deps.paths.run)) await mountRunTmpfs(deps.paths.run);
-  for (const directory of [runcRoot(deps.paths), exitsDirectory(deps.paths), criuRunDirectory(deps)])
+  for (const directory of [runcRoot(deps.paths), boundDirectory(deps.paths), exitsDirectory(deps.paths), criuRunDirectory(deps)])
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   writeFileSync(criuConfigFile(deps), criuOptions);
   await primeKdat(deps);
