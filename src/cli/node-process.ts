@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { setOomScoreAdj } from '#src/platform/live-process.ts';
 import { ReadyMessage } from '#src/platform/parent-process.ts';
+import { type Standing, setStanding } from '#src/platform/standing.ts';
 import { CommandError } from './command.ts';
 import type { RunningProcess } from './supervisor.ts';
 
@@ -12,7 +12,7 @@ export interface NodeProcessSpec {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** From SIGTERM to SIGKILL. */
   readonly stopDeadlineMs: number;
-  readonly oomScoreAdj: number;
+  readonly standing: Standing;
   /** A locked descriptor that the process shares, so that the lock lasts until it has ended too. */
   readonly lockFd?: number;
 }
@@ -42,7 +42,7 @@ export async function startNodeProcess(spec: NodeProcessSpec, signal: AbortSigna
     signal.throwIfAborted();
     throw new CommandError(`the ${spec.name} process was not ready within ${readyDeadlineMs} ms`, 'Its log is above.');
   }
-  setOomScoreAdj(child.pid, spec.oomScoreAdj);
+  setStanding(child.pid, spec.standing);
   return { pid: child.pid, url: ready.url, waitForExit: () => exited, stop };
 }
 

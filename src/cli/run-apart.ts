@@ -4,7 +4,7 @@ import { type Config, parseConfig } from '#src/platform/config.ts';
 import { findEmbeddedRedis } from '#src/platform/embedded-redis.ts';
 import { connectImpatientRedis, isRedisGone } from '#src/platform/redis.ts';
 import { type CommandContext, CommandError, exitCodes } from './command.ts';
-import { type NodeProcess, startNodeProcess } from './node-process.ts';
+import { type NodeProcess, type NodeProcessSpec, startNodeProcess } from './node-process.ts';
 import { stopOnSignals } from './stop-signals.ts';
 
 /**
@@ -18,7 +18,13 @@ export async function runApart({ env, print }: CommandContext, modules: Readonly
   const endings: Promise<string>[] = [];
   try {
     for (const [name, module] of Object.entries(modules)) {
-      const spec = { name, module, env: { ...env, REDIS_URL: redisUrl }, stopDeadlineMs: 8000, oomScoreAdj: 0 };
+      const spec: NodeProcessSpec = {
+        name,
+        module,
+        env: { ...env, REDIS_URL: redisUrl },
+        stopDeadlineMs: 8000,
+        standing: name === 'worker' ? 'after' : 'first',
+      };
       const started = await startNodeProcess(spec, signal);
       running.push(started);
       endings.push(started.waitForExit().then((how) => `the ${name} process ${how}`));

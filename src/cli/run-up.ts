@@ -66,17 +66,17 @@ function redisSpecs({ clock, log, config }: UpDeps): ProcessSpec[] {
 
 /** Killed late when memory runs out: it answers for the instances. */
 function apiSpec({ env, config, modules }: UpDeps, lockFd: number): NodeProcessSpec {
-  return { name: 'api', module: modules.api, env: childEnv(env, config), stopDeadlineMs: 3000, oomScoreAdj: -900, lockFd };
+  return { name: 'api', module: modules.api, env: childEnv(env, config), stopDeadlineMs: 3000, standing: 'first', lockFd };
 }
 
 /** Every claim passes through it. */
 function agentSpec({ env, config, modules }: UpDeps, lockFd: number): NodeProcessSpec {
-  return { name: 'agent', module: modules.agent, env: childEnv(env, config), stopDeadlineMs: 2000, oomScoreAdj: -900, lockFd };
+  return { name: 'agent', module: modules.agent, env: childEnv(env, config), stopDeadlineMs: 2000, standing: 'first', lockFd };
 }
 
 /** Its score is the instances' too, which inherit it: never lower than any other process. */
 function workerSpec({ env, config, modules }: UpDeps, lockFd: number): NodeProcessSpec {
-  return { name: 'worker', module: modules.worker, env: childEnv(env, config), stopDeadlineMs: 4000, oomScoreAdj: 0, lockFd };
+  return { name: 'worker', module: modules.worker, env: childEnv(env, config), stopDeadlineMs: 4000, standing: 'after', lockFd };
 }
 
 function childEnv(env: UpDeps['env'], config: Config): UpDeps['env'] {

@@ -2,9 +2,10 @@ import { chmodSync, existsSync, mkdirSync, realpathSync } from 'node:fs';
 import type { Clock } from './clock.ts';
 import type { DataPaths } from './config.ts';
 import { ThawError } from './errors.ts';
-import { findLiveProcess, isAlive, type LiveProcess, setOomScoreAdj, signalProcess, waitUntilDead } from './live-process.ts';
+import { findLiveProcess, isAlive, type LiveProcess, signalProcess, waitUntilDead } from './live-process.ts';
 import { connectImpatientRedis, connectRedis, isRedisGone, type Redis } from './redis.ts';
 import { boundRedisLog, type RedisPaths, redisLock, redisLog, redisLogTail, redisSocket, spawnRedisServer } from './redis-server.ts';
+import { setStanding } from './standing.ts';
 
 /** The Redis of one machine: a process of its own, reachable by a unix socket only, every write on disk before it is answered. */
 export interface EmbeddedRedis {
@@ -44,7 +45,7 @@ export async function startEmbeddedRedis(deps: EmbeddedRedisDeps): Promise<Embed
   while (!signal.aborted) {
     const redis = (await startServer(deps, signal)) ?? (await findEmbeddedRedis(deps));
     if (redis) {
-      setOomScoreAdj(redis.pid, -900);
+      setStanding(redis.pid, 'first');
       return redis;
     }
     await clock.sleep(200); // the holder of the lock is on its way up or down

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { Clock } from './clock.ts';
 
@@ -39,18 +39,6 @@ export function signalProcess(target: LiveProcess, signal: 'SIGTERM' | 'SIGKILL'
     if (isAlive(target)) process.kill(target.pid, signal);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
-  }
-}
-
-/**
- * Tells the kernel whom to end first when memory runs out (-1000 never, 1000 first). Lowering needs CAP_SYS_RESOURCE; where that
- * is missing the process keeps what it has.
- */
-export function setOomScoreAdj(pid: number, value: number): void {
-  try {
-    writeFileSync(`/proc/${pid}/oom_score_adj`, String(value));
-  } catch {
-    // a protection where the host allows it, never a condition
   }
 }
 

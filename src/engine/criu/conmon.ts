@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { InstanceId } from '#src/platform/ids.ts';
@@ -48,6 +49,7 @@ export function startConmon(request: ConmonRequest): ConmonRun {
     cwd: request.layout.directory,
   });
   closeSync(stderr);
+  if (child.pid !== undefined) setPriority(child.pid, 0); // the worker gives way to others, its instances need not
   const sync = child.stdio[3];
   const started = new Promise<number>((resolve, reject) => {
     let said = '';
