@@ -11,12 +11,13 @@ import { stopOnSignals } from './stop-signals.ts';
 
 export const upCommand: Command = {
   name: 'up',
-  summary: 'Run Thaw on this machine: Redis, API and worker',
+  summary: 'Run Thaw on this machine: Redis, API, node agent and worker',
   help: `usage: thaw up [--engine criu|memory]
 
-Runs in the foreground: an embedded Redis (unless REDIS_URL is set), the API and the worker, each a
-process of its own that is started again when it dies. Their logs are JSON lines on stderr. Ctrl-C or
-SIGTERM stops them within 10 s; instances go on running and are found again by the next \`thaw up\`.
+Runs in the foreground: an embedded Redis (unless REDIS_URL is set), the API, the node agent and the
+worker, each a process of its own that is started again when it dies. Their logs are JSON lines on
+stderr. Ctrl-C or SIGTERM stops them within 10 s; instances go on running and are found again by the
+next \`thaw up\`.
 
   --engine NAME  criu: real containers, needs root (default); memory: a simulation, needs nothing`,
   async run(context, args) {

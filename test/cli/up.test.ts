@@ -65,10 +65,10 @@ describe('thaw up', () => {
     rmSync(dataDir, { recursive: true });
   });
 
-  test('it runs Redis, worker and API, and SIGTERM ends them all within 10 s', async () => {
+  test('it runs Redis, agent, worker and API, and SIGTERM ends them all within 10 s', async () => {
     const { up, started } = await start();
     expect(await answer(started)).toBe(1);
-    expect(processesOf(dataDir, 'REDIS_URL')).toHaveLength(2);
+    expect(processesOf(dataDir, 'REDIS_URL')).toHaveLength(3);
     const redis = await findRedis();
     const stoppedAt = performance.now();
     up.process.kill('SIGTERM');
@@ -104,7 +104,7 @@ describe('thaw up', () => {
     const again = await start();
     expect(await answer(again.started)).toBe(2);
     expect((await findRedis())?.pid).toBe(before?.pid);
-    expect(processesOf(dataDir, 'REDIS_URL')).toHaveLength(2);
+    expect(processesOf(dataDir, 'REDIS_URL')).toHaveLength(3);
     again.up.process.kill('SIGTERM');
     await again.up.exited;
     expect(findLiveProcess(before?.pid ?? 0)).toBeUndefined();
@@ -119,14 +119,14 @@ describe('thaw up', () => {
     expect((await findRedis())?.pid).not.toBe(before?.pid);
   });
 
-  test('an API or worker that dies is started again at once', async () => {
+  test('an API, worker or agent that dies is started again at once', async () => {
     await start();
     const before = processesOf(dataDir, 'REDIS_URL');
     const killedAt = performance.now();
     for (const pid of before) process.kill(pid, 'SIGKILL');
-    await waitUntil('two new processes', () => {
+    await waitUntil('three new processes', () => {
       const now = processesOf(dataDir, 'REDIS_URL');
-      return now.length === 2 && now.every((pid) => !before.includes(pid));
+      return now.length === 3 && now.every((pid) => !before.includes(pid));
     });
     expect(performance.now() - killedAt).toBeLessThan(3000);
   });

@@ -79,7 +79,7 @@ export async function checkpointInstance(
 async function dump(deps: CriuDeps, primer: InstanceRecord, target: GoldenLayout, signal: AbortSignal): Promise<void> {
   const layout = instanceLayout(deps.paths, primer.id);
   const workDirectory = join(layout.criu, 'dump');
-  const prefix = identityPrefix(deps, primer);
+  const prefix = [...cgroupPrefix(primer), ...identityPrefix(deps, primer)];
   writeInstanceRecord(layout, { ...primer, dumped: true });
   const checkpoint = async () => {
     await deps.runc.runPrefixed(prefix, ['checkpoint', '--image-path', target.image, '--work-path', workDirectory, primer.id], {
@@ -100,6 +100,14 @@ async function dump(deps: CriuDeps, primer: InstanceRecord, target: GoldenLayout
       { fix: failure.fix, cause: error },
     );
   }
+}
+
+/**
+ * The dump sees the cgroups as the app does. Seen from the host, CRIU 4.2 notes a cgroup of its own for each thread of a child process, and on
+ * cgroup v1 the restore fails at moving them there ("The message from cgroupd is truncated").
+ */
+function cgroupPrefix({ process }: InstanceRecord): string[] {
+  return process ? ['nsenter', `--cgroup=/proc/${process.pid}/ns/cgroup`] : [];
 }
 
 /**
