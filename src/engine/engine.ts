@@ -1,4 +1,5 @@
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
+import type { NodeFingerprint } from './node-fingerprint.ts';
 import type { Workload } from './workload.ts';
 
 /**
@@ -54,16 +55,6 @@ export interface EngineProbe {
   readonly problems: readonly string[];
   readonly fingerprint: NodeFingerprint;
   readonly capacity: NodeCapacity;
-}
-
-/** What a golden depends on; compared before a golden is placed on a node. */
-export interface NodeFingerprint {
-  readonly arch: string;
-  readonly kernel: string;
-  readonly engine: string;
-  readonly criu?: string;
-  readonly runc?: string;
-  readonly cgroup?: 'v1' | 'v2';
 }
 
 interface NodeCapacity {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { NodeFingerprint } from '#src/nodes/node.ts';
+import { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import { Failure } from '#src/platform/failure.ts';
 import { GoldenId, OperationId } from '#src/platform/ids.ts';
 import { TemplateSpec } from '#src/templates/template.ts';

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { NodeFingerprint } from '#src/nodes/node.ts';
+import { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import { Failure } from '#src/platform/failure.ts';
 import { GoldenId, OperationId } from '#src/platform/ids.ts';
 import { type Golden, GoldenState } from './golden.ts';

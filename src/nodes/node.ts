@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 
 /** `suspected` and `gone` are derived from the age of the last heartbeat. */
 export const NodeState = z.enum(['ready', 'suspected', 'cordoned', 'gone']);
@@ -9,15 +10,6 @@ const NodeCapacity = z.object({
   memoryFreeBytes: z.number(),
   diskFreeBytes: z.number(),
   cpus: z.number(),
-});
-
-export const NodeFingerprint = z.object({
-  arch: z.string(),
-  kernel: z.string(),
-  engine: z.string(),
-  criu: z.string().optional(),
-  runc: z.string().optional(),
-  cgroup: z.enum(['v1', 'v2']).optional(),
 });
 
 /** A machine that can run instances, as its last heartbeat told. */

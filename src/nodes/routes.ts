@@ -1,9 +1,10 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
+import { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import { type AppEnv, requireRole } from '#src/platform/http/access.ts';
 import { jsonResponse, problemResponses } from '#src/platform/http/json.ts';
 import { Name } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
-import { Node, NodeFingerprint } from './node.ts';
+import { Node } from './node.ts';
 import { listNodes, requireNode, setCordoned } from './store.ts';
 
 export interface NodeRoutesDeps {

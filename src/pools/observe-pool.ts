@@ -10,8 +10,8 @@ import { isThawError } from '#src/platform/errors.ts';
 import { GoldenId, InstanceId } from '#src/platform/ids.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import type { Redis } from '#src/platform/redis.ts';
-import type { ObservedInstance, ObservedNode, ObservedPool, PlanTarget } from './plan-pool.ts';
 import type { PoolSpec } from './pool.ts';
+import type { ObservedInstance, ObservedNode, ObservedPool, PlanTarget } from './pool-plan.ts';
 
 const observeScript = loadLuaScript(import.meta.url, './lua/observe-pool.lua');
 

@@ -1,4 +1,4 @@
-import type { ObservedPool, PlanTarget, Step } from './plan-pool.ts';
+import type { ObservedPool, PlanTarget, Step } from './pool-plan.ts';
 
 /**
  * Puts each clone on the node that then has the most memory left. Clones that are on their way to a node are taken off its

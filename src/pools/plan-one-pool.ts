@@ -7,8 +7,11 @@ import { planPool } from './plan-pool.ts';
 import { type RunPlanDeps, releaseIdle, runPlan } from './run-plan.ts';
 import { getPool, poolKeys } from './store.ts';
 
-/** A planner that dies gives its pool free after this long. */
-const lockMs = 30_000;
+/**
+ * A planner that dies gives its pool free after this long, and nothing refills it until then. Planning takes milliseconds; should it once
+ * take longer, two planners count the same gap, and the next plan destroys the surplus.
+ */
+const lockMs = 3000;
 
 /**
  * Observes, plans and carries out one pool. One planner at a time per pool, so that two never count the same gap; should a

@@ -1,4 +1,4 @@
-import type { ObservedPool, PlanTarget, Step } from './plan-pool.ts';
+import type { ObservedPool, PlanTarget, Step } from './pool-plan.ts';
 
 /** Failures in a row that are put up with before the breaker opens. */
 const patience = 3;

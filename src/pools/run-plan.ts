@@ -2,8 +2,8 @@ import { clearGoldenFailures } from '#src/goldens/failures.ts';
 import { createInstance, moveInstance } from '#src/instances/store.ts';
 import { type InstanceId, newInstanceId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
-import type { Step } from './plan-pool.ts';
 import type { Pool } from './pool.ts';
+import type { Step } from './pool-plan.ts';
 
 /** Asks a node to make or end an instance. Repeating it while the job is queued or under way changes nothing. */
 export interface InstanceJobs {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { cgroupPathsForRunc, cpuQuotaUs, detectCgroupHost } from '#src/engine/criu/cgroups.ts';
+import { cgroupPathsForRunc, detectCgroupHost } from '#src/engine/criu/cgroup-host.ts';
+import { cpuQuotaUs } from '#src/engine/criu/cgroups.ts';
 import { explainDumpFailure, explainRestoreFailure } from '#src/engine/criu/criu-failures.ts';
 import { hasSysResource } from '#src/engine/criu/host-facts.ts';
 import { readMemoryInfo } from '#src/engine/criu/node-reserve.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { goldenId, InstanceId } from '#src/platform/ids.ts';
-import { type ObservedInstance, type ObservedPool, type PlanTarget, type PoolPlan, planPool } from '#src/pools/plan-pool.ts';
+import { planPool } from '#src/pools/plan-pool.ts';
+import type { ObservedInstance, ObservedPool, PlanTarget, PoolPlan } from '#src/pools/pool-plan.ts';
 
 const now = 1_000_000;
 const old = goldenId('api', 6);

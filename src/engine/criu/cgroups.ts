@@ -3,53 +3,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Resources } from '#src/engine/workload.ts';
 import { isErrnoError } from '#src/platform/errno.ts';
-
-/** One mounted hierarchy. Version 2 has a single one, named ''; hybrid hosts have both kinds. */
-interface Hierarchy {
-  /** As runc names it in its state: `memory`, `cpu`, `name=systemd`, '' for version 2. */
-  readonly names: readonly string[];
-  readonly mount: string;
-  readonly version: 1 | 2;
-}
-
-export interface CgroupHost {
-  readonly version: 'v1' | 'v2';
-  readonly hierarchies: readonly Hierarchy[];
-}
-
-/** A group of ours in every hierarchy of the host. */
-export interface Cgroup {
-  readonly host: CgroupHost;
-  /** Below each mount, e.g. `/thaw-1a2b3c/ins-…`. */
-  readonly path: string;
-}
-
-const knownControllers = /^(?:cpu|cpuacct|cpuset|memory|devices|freezer|blkio|pids|net_cls|net_prio|perf_event|hugetlb|rdma|misc|name=.+)$/;
-
-/** Reads /proc/self/mountinfo. A host whose limits are enforced by version 1 controllers counts as v1, also when hybrid. */
-export function detectCgroupHost(mountinfo = readFileSync('/proc/self/mountinfo', 'utf8')): CgroupHost {
-  const hierarchies = mountinfo.split('\n').flatMap((line): Hierarchy[] => {
-    const [before, after] = line.split(' - ');
-    const mount = before?.split(' ')[4];
-    const [type, , options] = after?.split(' ') ?? [];
-    if (mount === undefined) return [];
-    if (type === 'cgroup2') return [{ names: [''], mount, version: 2 }];
-    if (type === 'cgroup') return [{ names: (options ?? '').split(',').filter((name) => knownControllers.test(name)), mount, version: 1 }];
-    return [];
-  });
-  return { version: hierarchies.some(({ names }) => names.includes('memory')) ? 'v1' : 'v2', hierarchies };
-}
-
-export function cgroupDirectories(cgroup: Cgroup): string[] {
-  return cgroup.host.hierarchies.map(({ mount }) => mount + cgroup.path);
-}
-
-/** In the form of runc's state file. */
-export function cgroupPathsForRunc(cgroup: Cgroup): Record<string, string> {
-  return Object.fromEntries(
-    cgroup.host.hierarchies.flatMap(({ names, mount }) => names.map((name) => [name, mount + cgroup.path] as const)),
-  );
-}
+import { readControl, readOptional, writeControl } from './cgroup-control.ts';
+import { type Cgroup, cgroupDirectories } from './cgroup-host.ts';
 
 /** Makes the group everywhere. Idempotent. On v2 the controllers are handed down from the root; on v1 an empty cpuset gets its parent's. */
 export function makeCgroup(cgroup: Cgroup): void {
@@ -201,34 +156,6 @@ function delegateControllers(mount: string, directory: string): void {
   const available = readOptional(join(directory, 'cgroup.controllers')).trim().split(' ');
   const wanted = ['cpu', 'memory', 'pids'].filter((controller) => available.includes(controller));
   if (wanted.length > 0) writeFileSync(join(directory, 'cgroup.subtree_control'), wanted.map((controller) => `+${controller}`).join(' '));
-}
-
-function controlFile(cgroup: Cgroup, controller: string, file: string): string | undefined {
-  const hierarchy = cgroup.host.hierarchies.find(({ names }) => names.includes(controller));
-  return hierarchy && join(hierarchy.mount + cgroup.path, file);
-}
-
-function writeControl(cgroup: Cgroup, controller: string, file: string, value: string, need: 'required' | 'optional' = 'required'): void {
-  const path = controlFile(cgroup, controller, file);
-  if (path === undefined) return; // a controller the host does not have limits nothing; doctor says so
-  try {
-    writeFileSync(path, value);
-  } catch (error) {
-    if (need === 'required') throw error;
-  }
-}
-
-function readControl(cgroup: Cgroup, controller: string, file: string): string {
-  const path = controlFile(cgroup, controller, file);
-  return path === undefined ? '' : readOptional(path);
-}
-
-function readOptional(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 function tryRemove(directory: string): boolean {

@@ -1,7 +1,8 @@
 import { chmodSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Checkpoint, NodeFingerprint } from '#src/engine/engine.ts';
+import type { Checkpoint } from '#src/engine/engine.ts';
+import type { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import { elapsedMs } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';

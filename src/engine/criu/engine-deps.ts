@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { SandboxProvider } from '#src/engine/sandbox/sandbox.ts';
 import type { DataPaths } from '#src/platform/config.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
-import type { Cgroup, CgroupHost } from './cgroups.ts';
+import type { Cgroup, CgroupHost } from './cgroup-host.ts';
 import type { ImageStore } from './images/image-store.ts';
 import type { Runc } from './runc.ts';
 

@@ -1,22 +1,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { NodeFingerprint } from '#src/engine/engine.ts';
+import { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import { Workload } from '#src/engine/workload.ts';
 import type { DataPaths } from '#src/platform/config.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import { GoldenId } from '#src/platform/ids.ts';
 import { fingerprintTree, readSeal, type Seal, verifySeal } from './golden-seal.ts';
 import { type GoldenLayout, goldenDirectory, goldenLayout } from './instance-layout.ts';
-
-const Fingerprint = z.object({
-  arch: z.string(),
-  kernel: z.string(),
-  engine: z.string(),
-  criu: z.string().optional(),
-  runc: z.string().optional(),
-  cgroup: z.enum(['v1', 'v2']).optional(),
-});
 
 /** What a restore needs to know of a golden, beside its images. */
 export const GoldenRecord = z.object({
@@ -30,7 +21,7 @@ export const GoldenRecord = z.object({
   externalMounts: z.array(z.string()),
   pagesBytes: z.number(),
   cpuMs: z.number(),
-  fingerprint: Fingerprint.transform((value): NodeFingerprint => JSON.parse(JSON.stringify(value))),
+  fingerprint: NodeFingerprint,
   timingsMs: z.record(z.string(), z.number()),
 });
 export type GoldenRecord = z.infer<typeof GoldenRecord>;

@@ -1,5 +1,6 @@
 import { availableParallelism, release } from 'node:os';
-import type { EngineProbe, NodeFingerprint } from '#src/engine/engine.ts';
+import type { EngineProbe } from '#src/engine/engine.ts';
+import type { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import { run } from '#src/platform/subprocess.ts';
 import type { CriuDeps } from './engine-deps.ts';
 import { readDiskFreeBytes, readMemoryInfo } from './node-reserve.ts';

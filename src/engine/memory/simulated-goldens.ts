@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Checkpoint, NodeFingerprint } from '#src/engine/engine.ts';
+import type { Checkpoint } from '#src/engine/engine.ts';
+import type { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { GoldenId } from '#src/platform/ids.ts';
 import type { MemoryFaults } from './faults.ts';

@@ -25,10 +25,14 @@ export async function removeSandboxNetwork(names: NetworkNames, id: InstanceId, 
   const namespace = namespaceName(names, id);
   const port = address === undefined ? undefined : portName(names, slotOf(address));
   const what = `removing the network of ${id}`;
-  const portCommands = port === undefined ? [] : [`link del ${port}`, `neigh del ${address} dev ${names.bridge}`];
-  const input = `${[...portCommands, `netns del ${namespace}`].join('\n')}\n`;
+  // The neighbour last: where the host has forgotten it (the bridge went down, or a removal was cut off), ip ends the whole batch with code 2.
+  const commands = [
+    ...(port === undefined ? [] : [`link del ${port}`]),
+    `netns del ${namespace}`,
+    ...(address === undefined ? [] : [`neigh del ${address} dev ${names.bridge}`]),
+  ];
   // A failure here means that something was gone already; what counts is what is left.
-  const { stderr } = await runTool(what, ['ip', '-force', '-batch', '-'], { input, okCodes: [1] });
+  const { stderr } = await runTool(what, ['ip', '-force', '-batch', '-'], { input: `${commands.join('\n')}\n`, okCodes: [1, 2] });
   if ((await namespaceEntryExists(names, id)) || (port !== undefined && (await linkExists(port)))) {
     throw new ThawError('subprocess_failed', `${what} (${namespace}, ${port}) failed: ${stderr.trim()}`, {
       fix: 'The next reconcile tries again.',
