@@ -133,4 +133,6 @@ export interface InstanceExit {
   readonly id: InstanceId;
   readonly exitCode: number;
   readonly oomKilled: boolean;
+  /** Why the engine ended it, in words: it did not end by itself. */
+  readonly evicted?: string;
 }

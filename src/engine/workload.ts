@@ -27,7 +27,6 @@ export const Resources = z.strictObject({
   /** Cores, e.g. 0.5. */
   cpus: z.number().min(0.01).max(1024).default(1),
   pids: z.number().int().min(1).max(4_000_000).default(512),
-  diskBytes: z.number().int().min(Megabyte).optional(),
 });
 export type Resources = z.infer<typeof Resources>;
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { Name } from './ids.ts';
 
@@ -90,7 +91,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     throw new ConfigError(`These settings can not be used:\n${lines.join('\n')}`);
   }
   const e = parsed.data;
-  const dataDir = resolve(e.THAW_DATA_DIR);
+  const dataDir = realPath(resolve(e.THAW_DATA_DIR));
   return {
     host: e.THAW_HOST,
     port: e.THAW_PORT,
@@ -135,6 +136,19 @@ function dataPaths(dataDir: string) {
 function reachableHost(host: string): string {
   if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;
+}
+
+/**
+ * With links resolved as far as the path exists: the kernel names mounts by their real paths, and the names of ours on the host derive
+ * from it.
+ */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(realPath(parent), basename(path));
+  }
 }
 
 function list(text: string, separator: string): string[] {

@@ -6,7 +6,7 @@ export type { Job, JobsOptions, Queue, Worker };
 /** BullMQ's keys live in the same slot as ours. Names hold no `:` (BullMQ refuses it). */
 const prefix = '{thaw}:queue';
 
-/** What any worker can do: plan, golden operations, expiry, reconcile. */
+/** What any worker can do: housekeeping. */
 export const controlQueue = 'control';
 
 /** What one machine must do: capture, restore, destroy. */

@@ -37,6 +37,7 @@ export class SubprocessError extends Error {
 }
 
 const killGraceMs = 2000;
+const pipesGraceMs = 500;
 const maxOutputBytes = 4 * 1024 * 1024;
 
 /** Runs a program to its end. Throws SubprocessError when it can not start, fails, is aborted or exceeds its deadline. */
@@ -52,6 +53,7 @@ export function run(argv: readonly [string, ...string[]], options: RunOptions): 
     const stderr = collect(child.stderr);
     let stoppedBy: 'deadline' | 'abort' | undefined;
     let killTimer: NodeJS.Timeout | undefined;
+    let pipesTimer: NodeJS.Timeout | undefined;
     const stop = (reason: 'deadline' | 'abort') => {
       stoppedBy ??= reason;
       child.kill('SIGTERM');
@@ -62,6 +64,7 @@ export function run(argv: readonly [string, ...string[]], options: RunOptions): 
     const settle = () => {
       clearTimeout(deadline);
       clearTimeout(killTimer);
+      clearTimeout(pipesTimer);
       options.signal?.removeEventListener('abort', onAbort);
     };
     if (options.signal?.aborted) onAbort();
@@ -71,15 +74,25 @@ export function run(argv: readonly [string, ...string[]], options: RunOptions): 
       settle();
       reject(new SubprocessError(argv, `could not be run (${error.message})`, {}, error));
     });
-    child.once('close', (code, killedBy) => {
+    // 'close' waits for the pipes, which a grandchild may hold for ever: after the exit they get a moment.
+    let exited: { code: number | null; killedBy: NodeJS.Signals | null } | undefined;
+    child.once('exit', (code, killedBy) => {
+      exited = { code, killedBy };
+      pipesTimer = setTimeout(finish, pipesGraceMs);
+    });
+    child.once('close', finish);
+    function finish() {
+      const { code, killedBy } = exited ?? { code: null, killedBy: null };
       settle();
+      child.stdout?.destroy();
+      child.stderr?.destroy();
       const result = { stdout: stdout(), stderr: stderr(), exitCode: code ?? -1 };
       if (stoppedBy === 'abort') reject(new SubprocessError(argv, 'was aborted', result, options.signal?.reason));
       else if (stoppedBy === 'deadline')
         reject(new SubprocessError(argv, `exceeded ${options.timeoutMs} ms`, { ...result, timedOut: true }));
       else if (code === 0 || (code !== null && options.okCodes?.includes(code))) resolve(result);
       else reject(new SubprocessError(argv, killedBy ? `was ended by ${killedBy}` : `failed with exit code ${code}`, result));
-    });
+    }
     if (options.input !== undefined) {
       child.stdin?.on('error', () => {}); // a program that ends without reading its input answers by its exit code
       child.stdin?.end(options.input);

@@ -1,5 +1,9 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { type Cgroup, detectCgroupHost } from '#src/engine/criu/cgroup-host.ts';
+import { cgroupMounts } from '#src/engine/criu/cgroup-mounts.ts';
+import { makeCgroup, removeCgroup } from '#src/engine/criu/cgroups.ts';
+import { instanceCgroup } from '#src/engine/criu/engine-deps.ts';
 import { findCriu } from '#src/engine/criu/find-criu.ts';
 import { GoldenStore, type OpenGolden } from '#src/engine/criu/golden-store.ts';
 import { createImageStore } from '#src/engine/criu/images/image-store.ts';
@@ -24,6 +28,8 @@ export interface Peers extends AsyncDisposable {
 interface Place {
   readonly sandbox: Sandbox;
   readonly layout: InstanceLayout;
+  /** Empty: only the source of what the instance sees of it. runc removes it with the container. */
+  readonly cgroup: Cgroup;
 }
 
 /** One sandbox and root filesystem that both peers fill in turn: making them is not on their clock. */
@@ -34,14 +40,16 @@ export async function openPeers(config: Config, golden: GoldenId): Promise<Peers
   if (!image) throw new Error(`image ${open.record.imageDigest} is not in the store`);
   const id = newInstanceId();
   const sandboxes = createLocalSandboxes({ tag, dataDir: paths.dataDir, runDir: paths.run, hostPorts: [] });
-  const place = { sandbox: await sandboxes.prepare(id), layout: instanceLayout(paths, id) };
+  const cgroup = instanceCgroup({ tag, cgroupHost: detectCgroupHost() }, id);
+  const place = { sandbox: await sandboxes.prepare(id), layout: instanceLayout(paths, id), cgroup };
   mkdirSync(place.layout.criu, { recursive: true });
   await mountRootfs(place.layout, [open.layout.diff, image.rootfs]);
   writeFileSync(place.layout.config, specialise(open.files.config, { id, tag, paths }));
   return {
     runcRestore: () => runcRestore(config, place, open),
-    criuRestore: () => criuRestore(place, open),
+    criuRestore: () => criuRestore(config, place, open),
     async [Symbol.asyncDispose]() {
+      await removeCgroup(cgroup);
       await unmountRootfs(place.layout);
       await sandboxes.remove(id);
       rmSync(place.layout.directory, { recursive: true, force: true });
@@ -50,9 +58,10 @@ export async function openPeers(config: Config, golden: GoldenId): Promise<Peers
 }
 
 /** As CRI runtimes do: runc sets up cgroups and mounts and drives CRIU over RPC. */
-async function runcRestore(config: Config, { sandbox, layout }: Place, golden: OpenGolden): Promise<number> {
+async function runcRestore(config: Config, { sandbox, layout, cgroup }: Place, golden: OpenGolden): Promise<number> {
   const root = ['runc', '--root', runcRoot(config.paths)] as const;
   const env = { PATH: `${dirname(findCriu() ?? '/usr/sbin/criu')}:${process.env.PATH}` };
+  makeCgroup(cgroup);
   const startedAt = performance.now();
   // A shell in between: a program whose pipes the container inherits would not be seen to end.
   const restore = [
@@ -75,7 +84,7 @@ async function runcRestore(config: Config, { sandbox, layout }: Place, golden: O
 }
 
 /** The least that brings the processes back: no cgroups, no monitor, no record. */
-async function criuRestore({ sandbox, layout }: Place, golden: OpenGolden): Promise<number> {
+async function criuRestore(config: Config, { sandbox, layout, cgroup }: Place, golden: OpenGolden): Promise<number> {
   const script = fillScript({
     criu: findCriu() ?? 'criu',
     imageDirectory: golden.layout.image,
@@ -83,11 +92,12 @@ async function criuRestore({ sandbox, layout }: Place, golden: OpenGolden): Prom
     rootfs: layout.rootfs,
     pidFile: layout.pidFile,
     netnsPath: sandbox.netnsPath,
-    externalMounts: externalMounts(sandbox),
+    externalMounts: externalMounts(sandbox, cgroupMounts(cgroup, config.paths)),
     descriptors: golden.record.descriptors,
     runDirectory: join(dirname(layout.directory), '..', 'run', 'criu'),
   });
   rmSync(layout.pidFile, { force: true });
+  makeCgroup(cgroup);
   const startedAt = performance.now();
   await run(['/bin/sh', '-c', `exec </dev/null >/dev/null 2>&1\n${script}`], { timeoutMs: 60_000 });
   await ask(sandbox, '/');

@@ -24,8 +24,8 @@ export async function ask(instance: Whereabouts, path: string, timeoutMs = 5000)
 }
 
 /** The app's own view of itself; each call makes its counter grow by one. */
-export async function askState(instance: Whereabouts): Promise<AppState> {
-  return AppState.parse(JSON.parse(await ask(instance, '/')));
+export async function askState(instance: Whereabouts, timeoutMs?: number): Promise<AppState> {
+  return AppState.parse(JSON.parse(await ask(instance, '/', timeoutMs)));
 }
 
 /** Throws what the app last failed with when it does not answer within 20 s. Serves benches too, so it is not vitest's. */

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { goldenId, type InstanceId, newInstanceId } from '#src/platform/ids.ts';
 import { ask, waitUntilReady } from '#test/contract/ask-app.ts';
+import { watchExits } from '#test/contract/watch-exits.ts';
 import { type CriuNode, openCriuNode } from '#test/support/criu-node.ts';
 import { testWorkload } from '#test/support/test-image.ts';
 
@@ -62,6 +63,18 @@ describe('the criu engine', () => {
     expect(stdout).not.toMatch(/thaw-/);
   });
 
+  it('a primer and its clone read their own limits and can not change them', async () => {
+    const primer = await startReady({ resources: { memoryBytes: 96 * 1024 * 1024, cpus: 1, pids: 512 } });
+    const script = 'cd /sys/fs/cgroup; cat memory.max memory/memory.limit_in_bytes 2>/dev/null; echo 1 > memory.max; echo 1 > memory/tasks';
+    const look = (id: InstanceId) => node.engine.exec(id, ['sh', '-c', script], { timeoutMs: 5000 });
+    const before = await look(primer.id);
+    const after = await look((await cloneOf(primer.id)).id);
+    for (const { stdout, stderr } of [before, after]) {
+      expect(stdout.trim()).toBe(String(96 * 1024 * 1024));
+      expect(stderr).toContain('Read-only file system');
+    }
+  });
+
   it('an app that holds what CRIU can not dump is refused in words, goes on running and leaves no golden', async () => {
     // A deleted file that is still open and larger than our ghost-limit of 64 MB.
     const hold = 'exec 9>/tmp/big && head -c 80000000 /dev/zero >&9 && rm /tmp/big && exec perl /srv/test-app.pl';
@@ -82,16 +95,43 @@ describe('the criu engine', () => {
     const primer = await startReady();
     const golden = goldenId('node', ++goldens);
     await node.engine.checkpoint(primer.id, golden);
-    const greedy = await openCriuNode({ THAW_MEMORY_RESERVE_MB: '1000000' });
+    await node.reopen({ THAW_MEMORY_RESERVE_MB: '1000000' });
     try {
-      await expect(greedy.engine.start(testWorkload(greedy.image), newInstanceId())).rejects.toMatchObject({
-        code: 'memory_reserve',
-        class: 'capacity',
-      });
-      expect(await greedy.engine.list()).toEqual([]);
+      await expect(node.engine.restore(golden, newInstanceId())).rejects.toMatchObject({ code: 'memory_reserve', class: 'capacity' });
+      expect(await node.engine.list()).toEqual([]);
     } finally {
-      await greedy.close();
+      await node.reopen();
     }
+  });
+
+  it('when the disk reserve is being used up, the instance that wrote most is ended and the others are not', async () => {
+    const [modest, greedy] = [await startReady(), await startReady()];
+    await node.engine.exec(greedy.id, ['sh', '-c', 'head -c 20000000 /dev/zero > /tmp/much'], { timeoutMs: 10_000 });
+    await node.reopen({ THAW_DISK_RESERVE_MB: '900000000' }); // more than any disk has: half of it is gone
+    try {
+      using exits = watchExits(node.engine);
+      await vi.waitFor(() => expect(exits.seen.length).toBeGreaterThan(0), { timeout: 5000, interval: 10 });
+      expect(exits.seen[0]).toMatchObject({ id: greedy.id, exitCode: 137, evicted: expect.stringMatching(/had written \d+ MB/) });
+    } finally {
+      await node.reopen();
+    }
+    expect(modest.id).not.toBe(greedy.id);
+  });
+
+  it('an instance can put nothing where the host writes: /run/thaw and its other files are read-only inside', async () => {
+    const clone = await cloneOf((await startReady()).id);
+    const script =
+      'ln -s /etc/passwd /run/thaw/binding.json.new; mkfifo /run/thaw/binding.json; echo 1 > /etc/hosts; echo 1 > /etc/machine-id';
+    const { stderr } = await node.engine.exec(clone.id, ['sh', '-c', script], { timeoutMs: 5000 });
+    expect(stderr.match(/Read-only file system/g)).toHaveLength(4);
+  });
+
+  it('device nodes that an image brings open nothing: the root is mounted without devices', async () => {
+    const primer = await startReady();
+    const look = (id: InstanceId) => node.engine.exec(id, ['grep', ' / overlay ', '/proc/mounts'], { timeoutMs: 5000 });
+    const before = await look(primer.id);
+    const after = await look((await cloneOf(primer.id)).id);
+    for (const { stdout } of [before, after]) expect(stdout).toMatch(/\bnodev\b/);
   });
 
   it('a destroyed instance leaves no file', async () => {

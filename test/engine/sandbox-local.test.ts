@@ -118,6 +118,16 @@ describe('removing', () => {
     await once(holder, 'close');
   });
 
+  it('goes on after one that was cut off, and after the host forgot who its neighbours are', async () => {
+    const [cutOff, forgotten] = [await node.prepare(), await node.prepare()];
+    const [port] = await portsOf(node);
+    await system(`ip link del ${port}; ip neigh del ${cutOff.address} dev ${node.bridge}`);
+    await system(`ip link set ${node.bridge} down; ip link set ${node.bridge} up`);
+    await node.sandboxes.remove(cutOff.id);
+    await node.sandboxes.remove(forgotten.id);
+    expect(await leftovers(node)).toEqual([]);
+  });
+
   it('succeeds after someone flushed the firewall', async () => {
     const { id } = await node.prepare();
     await node.sandboxes.setEgress(id, 'internet');

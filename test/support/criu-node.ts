@@ -1,4 +1,4 @@
-import { mkdir, open, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCriuEngine } from '#src/engine/criu/criu-engine.ts';
 import { findCriu } from '#src/engine/criu/find-criu.ts';
@@ -7,6 +7,7 @@ import type { Engine } from '#src/engine/engine.ts';
 import { createLocalSandboxes } from '#src/engine/sandbox/local/local-sandboxes.ts';
 import { type Config, parseConfig } from '#src/platform/config.ts';
 import type { GoldenId } from '#src/platform/ids.ts';
+import { flipByte } from './flip-byte.ts';
 import { makeTempDir } from './temp-dir.ts';
 import { makeTestImage } from './test-image.ts';
 
@@ -16,27 +17,28 @@ export interface CriuNode {
   readonly config: Config;
   /** `dir:` reference of the test image. */
   readonly image: string;
-  /** As a restart of the worker. */
-  reopen(): Promise<void>;
+  /** As a restart of the worker, with other settings or the same. */
+  reopen(changes?: Readonly<Record<string, string>>): Promise<void>;
   /** Flips one byte of the golden's largest file and answers its name. */
   corruptGolden(golden: GoldenId): Promise<string>;
   /** Destroys what is left and gives everything back. */
   close(): Promise<void>;
 }
 
-export async function openCriuNode(settings: Readonly<Record<string, string>> = {}): Promise<CriuNode> {
+export async function openCriuNode(over: Readonly<Record<string, string>> = {}): Promise<CriuNode> {
   const temporary = await makeTempDir();
   const directory = temporary.path;
   const root = join(directory, 'image');
   await mkdir(root);
   await makeTestImage(root);
-  const config = parseConfig({
+  const settings = {
     THAW_DATA_DIR: join(directory, 'data'),
     THAW_IMAGE_ROOTS: directory,
     THAW_MEMORY_RESERVE_MB: '256',
     THAW_DISK_RESERVE_MB: '256',
-    ...settings,
-  });
+    ...over,
+  };
+  const config = parseConfig(settings);
   let engine = await openEngine(config);
   return {
     get engine() {
@@ -44,9 +46,9 @@ export async function openCriuNode(settings: Readonly<Record<string, string>> = 
     },
     config,
     image: `dir:${root}`,
-    async reopen() {
+    async reopen(changes = {}) {
       await engine.close();
-      engine = await openEngine(config);
+      engine = await openEngine(parseConfig({ ...settings, ...changes }));
     },
     corruptGolden: (golden) => flipByte(join(config.paths.goldens, golden.replace('@', '/'), 'image')),
     async close() {
@@ -68,12 +70,4 @@ async function openEngine(config: Config): Promise<Engine> {
     images: createImageStore({ ...config, directory: paths.images }),
     sandboxes: createLocalSandboxes({ tag, dataDir: paths.dataDir, runDir: paths.run, hostPorts: config.hostPorts }),
   });
-}
-
-async function flipByte(directory: string): Promise<string> {
-  const name = (await readdir(directory)).find((entry) => entry.startsWith('pages-')) ?? 'missing';
-  await using file = await open(join(directory, name), 'r+');
-  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 4096);
-  await file.write(Buffer.from([(buffer[0] ?? 0) ^ 1]), 0, 1, 4096);
-  return name;
 }

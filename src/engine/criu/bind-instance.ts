@@ -1,10 +1,10 @@
-import { closeSync, fchownSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, constants, fchownSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Binding } from '#src/engine/engine.ts';
 import { isErrnoError } from '#src/platform/errno.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
-import type { CriuDeps } from './engine-deps.ts';
+import type { AccessDeps } from './instance-access.ts';
 import { instanceLayout } from './instance-layout.ts';
 import { isRunning, readBindView, readBoundRecord, writeBoundRecord } from './instance-record.ts';
 
@@ -12,7 +12,7 @@ import { isRunning, readBindView, readBoundRecord, writeBoundRecord } from './in
  * Tells an instance whom it belongs to: /run/thaw/binding.json, in a tmpfs, readable by the app's user only (law 8).
  * The engine's own note of it (no secrets) is written first: an instance that may have seen a tenant is never warm again.
  */
-export async function bindInstance(deps: Pick<CriuDeps, 'paths' | 'sandboxes'>, id: InstanceId, binding: Binding): Promise<void> {
+export async function bindInstance(deps: Pick<AccessDeps, 'paths' | 'sandboxes'>, id: InstanceId, binding: Binding): Promise<void> {
   const layout = instanceLayout(deps.paths, id);
   const record = readBindView(layout);
   if (!isRunning(record)) {
@@ -32,10 +32,15 @@ export async function bindInstance(deps: Pick<CriuDeps, 'paths' | 'sandboxes'>, 
   if (record.workload.egress.claimed !== record.workload.egress.warm) await deps.sandboxes.setEgress(id, record.workload.egress.claimed);
 }
 
-/** By rename, so that the app never reads half of it; owned before it has its name. */
+/**
+ * By rename, so that the app never reads half of it; owned before it has its name. Made anew and following no link, although the
+ * instance sees the directory read-only: whatever stood there would be written with the host's rights.
+ */
 function writeBinding(runThaw: string, text: string, owner: { uid: number; gid: number }): void {
   const file = join(runThaw, 'binding.json');
-  const fd = openSync(`${file}.new`, 'w', 0o400);
+  rmSync(`${file}.new`, { force: true });
+  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+  const fd = openSync(`${file}.new`, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o400);
   try {
     writeSync(fd, text);
     fchownSync(fd, owner.uid, owner.gid);

@@ -6,6 +6,7 @@ import type { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import { elapsedMs } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
+import { run } from '#src/platform/subprocess.ts';
 import { readProcesses, readUsage } from './cgroups.ts';
 import { explainDumpFailure, readLogTail } from './criu-failures.ts';
 import { destroyInstance, endConmon } from './destroy-instance.ts';
@@ -21,6 +22,7 @@ import { unmountRootfs } from './overlay.ts';
 import { generalise } from './runc-state.ts';
 
 const dumpTimeoutMs = 300_000;
+const syncTimeoutMs = 300_000;
 const Descriptors = z.array(z.string());
 const Mounts = z.object({ mounts: z.array(z.object({ destination: z.string(), type: z.string() })) });
 
@@ -67,6 +69,7 @@ export async function checkpointInstance(
     protect(target);
     const sealAt = performance.now();
     const seal = await sealGolden(target);
+    await run(['sync', '--file-system', target.directory], { timeoutMs: syncTimeoutMs }); // a rename may reach the disk before the files
     goldens.adopt(golden, target);
     await destroyInstance(deps, id);
     const timingsMs = { dump: dumpMs, seal: elapsedMs(sealAt), total: elapsedMs(startedAt) };

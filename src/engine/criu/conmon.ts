@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { InstanceId } from '#src/platform/ids.ts';
+import { setStanding } from '#src/platform/standing.ts';
 import type { InstanceLayout } from './instance-layout.ts';
 
 /** Makes everything below inherit PR_SET_MEMORY_MERGE (67, kernel 6.4): Node has no prctl, perl-base is always there on Debian. */
@@ -49,7 +49,7 @@ export function startConmon(request: ConmonRequest): ConmonRun {
     cwd: request.layout.directory,
   });
   closeSync(stderr);
-  if (child.pid !== undefined) setPriority(child.pid, 0); // the worker gives way to others, its instances need not
+  if (child.pid !== undefined) setStanding(child.pid, 'instance');
   const sync = child.stdio[3];
   const started = new Promise<number>((resolve, reject) => {
     let said = '';

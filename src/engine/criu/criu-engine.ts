@@ -5,9 +5,10 @@ import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { KeyedMutex } from '#src/platform/semaphore.ts';
 import { detectCgroupHost } from './cgroup-host.ts';
-import { setFrozen } from './cgroups.ts';
+import { killCgroup, setFrozen } from './cgroups.ts';
 import { checkpointInstance } from './checkpoint-instance.ts';
 import { destroyInstance } from './destroy-instance.ts';
+import { guardDisk } from './disk-guard.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
 import { execInInstance } from './exec-in-instance.ts';
 import { GoldenStore } from './golden-store.ts';
@@ -18,9 +19,11 @@ import { instanceLayout } from './instance-layout.ts';
 import { isRunning, readInstanceRecord } from './instance-record.ts';
 import { keepLog } from './kept-logs.ts';
 import { listInstances } from './list-instances.ts';
+import { createMemoryHolds } from './memory-holds.ts';
 import { setUpNode, tearDownNode } from './node-setup.ts';
 import { type PrimedInstance, primeInstance } from './prime-instance.ts';
 import { probeNode, readFingerprint } from './probe-node.ts';
+import { removeUnusedImages } from './remove-unused-images.ts';
 import { restoreInstance } from './restore-instance.ts';
 import { createRunc } from './runc.ts';
 import { startInstance } from './start-instance.ts';
@@ -44,6 +47,7 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
     runc: createRunc(options.paths, options.criu),
     cgroupHost: detectCgroupHost(),
     bootId: readBootId(),
+    memory: createMemoryHolds(options.memoryReserveBytes),
     hasSysResource: hasSysResource(),
     isRunTmpfs: isTmpfs('/run'),
     keepLog: (file, name) => keepLog(options.paths.logs, file, name),
@@ -53,9 +57,15 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
   const goldens = new GoldenStore(deps.paths);
   const primed = new Map<InstanceId, PrimedInstance>();
   const ending = new Set<InstanceId>();
+  const evictions = new Map<InstanceId, string>();
   /** Calls for one instance run one after the other; a destroy during a restore waits for its end. */
   const mutex = new KeyedMutex();
-  const closers = new Set<() => void>();
+  const closers = new Set<() => void>([
+    guardDisk(deps, async (id, writtenBytes) => {
+      evictions.set(id, `it had written ${Math.round(writtenBytes / 1024 / 1024)} MB and the disk reserve was being used up`);
+      await killCgroup(instanceCgroup(deps, id));
+    }),
+  ]);
 
   return {
     ...openInstanceAccess(deps, deps.cgroupHost),
@@ -87,6 +97,7 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
         primed.delete(id);
         ending.add(id);
         await destroyInstance(deps, id).finally(() => ending.delete(id));
+        evictions.delete(id);
       }),
     exec: async (id, command, execOptions) => {
       requireRunning(deps, id);
@@ -96,11 +107,14 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
     verifyGolden: async (golden) => {
       await goldens.verify(golden);
     },
-    removeGolden: async (golden) => goldens.remove(golden),
+    removeGolden: async (golden) => {
+      goldens.remove(golden);
+      await removeUnusedImages(deps, goldens);
+    },
     listGoldens: async () => goldens.list(),
     list: () => listInstances(deps),
     onExit: (listener) => {
-      const stop = watchExits(deps, (id) => ending.has(id), listener);
+      const stop = watchExits(deps, { isExpected: (id) => ending.has(id), evictions }, listener);
       closers.add(stop);
       return () => {
         closers.delete(stop);

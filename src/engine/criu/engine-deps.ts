@@ -4,6 +4,7 @@ import type { DataPaths } from '#src/platform/config.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import type { Cgroup, CgroupHost } from './cgroup-host.ts';
 import type { ImageStore } from './images/image-store.ts';
+import type { MemoryHolds } from './memory-holds.ts';
 import type { Runc } from './runc.ts';
 
 /** What the parts of this adapter share. */
@@ -17,6 +18,7 @@ export interface CriuDeps {
   readonly sandboxes: SandboxProvider;
   readonly cgroupHost: CgroupHost;
   readonly bootId: string;
+  readonly memory: MemoryHolds;
   readonly memoryReserveBytes: number;
   readonly diskReserveBytes: number;
   /** False in many containers and here: CRIU then dumps only as the user of the app. */

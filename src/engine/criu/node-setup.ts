@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { run } from '#src/platform/subprocess.ts';
+import { makeCgroupMountPoints } from './cgroup-mounts.ts';
 import { limitAllInstances, makeCgroup, removeCgroup } from './cgroups.ts';
 import { allInstancesCgroup, type CriuDeps, criuConfigFile, criuOptions, criuRunDirectory } from './engine-deps.ts';
 import { boundDirectory, exitsDirectory, runcRoot } from './instance-layout.ts';
@@ -15,6 +16,7 @@ export async function setUpNode(deps: CriuDeps): Promise<void> {
   if (!isMounted(deps.paths.run)) await mountRunTmpfs(deps.paths.run);
   for (const directory of [runcRoot(deps.paths), boundDirectory(deps.paths), exitsDirectory(deps.paths), criuRunDirectory(deps)])
     mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeCgroupMountPoints(deps.paths);
   writeFileSync(criuConfigFile(deps), criuOptions);
   await primeKdat(deps);
   const cgroup = allInstancesCgroup(deps);

@@ -3,6 +3,11 @@ import type { Workload } from '#src/engine/workload.ts';
 import { cpuQuotaUs } from './cgroups.ts';
 import type { OciSeccomp } from './seccomp-profile.ts';
 
+export interface ExternalMount {
+  readonly destination: string;
+  readonly source: string;
+}
+
 export interface SpecInput {
   readonly workload: Workload;
   readonly image: {
@@ -15,6 +20,7 @@ export interface SpecInput {
   readonly sandbox: Sandbox;
   readonly rootfs: string;
   readonly cgroupsPath: string;
+  readonly cgroupMounts: readonly ExternalMount[];
   readonly seccomp: OciSeccomp;
   /** CRIU options of our own, named by the annotation that runc reads; the machine's /etc/criu stays untouched. */
   readonly criuConfig: string;
@@ -36,13 +42,14 @@ export const capabilities = [
 ];
 
 /** Where each instance's own files appear. CRIU treats them as external mounts: a clone gets its own source for each. */
-export function externalMounts(sandbox: Sandbox): { destination: string; source: string }[] {
+export function externalMounts(sandbox: Sandbox, cgroupMounts: readonly ExternalMount[]): ExternalMount[] {
   return [
     { destination: '/run/thaw', source: sandbox.files.runThaw },
     { destination: '/etc/hostname', source: sandbox.files.hostname },
     { destination: '/etc/hosts', source: sandbox.files.hosts },
     { destination: '/etc/resolv.conf', source: sandbox.files.resolvConf },
     { destination: '/etc/machine-id', source: sandbox.files.machineId },
+    ...cgroupMounts,
   ];
 }
 
@@ -68,7 +75,7 @@ export function buildSpec(input: SpecInput): object {
       noNewPrivileges: true,
       oomScoreAdj: 500, // under memory pressure the kernel takes an instance before Redis or the API
     },
-    mounts: [...systemMounts, ...externalMounts(sandbox).map(bindMount)],
+    mounts: [...systemMounts, ...externalMounts(sandbox, input.cgroupMounts).map(bindMount)],
     linux: {
       cgroupsPath: input.cgroupsPath,
       resources: {
@@ -112,8 +119,12 @@ const systemMounts = [
   { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
 ];
 
-function bindMount({ destination, source }: { destination: string; source: string }): object {
-  return { destination, source, type: 'bind', options: ['bind', 'rw', 'nosuid', 'nodev', 'noexec', 'rprivate'] };
+/**
+ * Read-only: the host writes there as root, and an instance that could write too might put a link or a FIFO where the host is about to
+ * write, or fill the tmpfs that all share.
+ */
+function bindMount({ destination, source }: ExternalMount): object {
+  return { destination, source, type: 'bind', options: ['bind', 'ro', 'nosuid', 'nodev', 'noexec', 'rprivate'] };
 }
 
 /** As in Kubernetes: a command of the template replaces ENTRYPOINT and CMD both. */

@@ -3,11 +3,14 @@ import { isErrnoError } from '#src/platform/errno.ts';
 import { run, SubprocessError } from '#src/platform/subprocess.ts';
 import type { InstanceLayout } from './instance-layout.ts';
 
-/** An instance's root filesystem: its own layer over `lowers`, the uppermost first. Mounted once; a second call finds it. */
+/**
+ * An instance's root filesystem: its own layer over `lowers`, the uppermost first. Mounted once; a second call finds it.
+ * Without devices: an image may hold nodes of any disk, and on cgroup v2 a clone has no device filter.
+ */
 export async function mountRootfs(layout: InstanceLayout, lowers: readonly string[]): Promise<void> {
   for (const directory of [layout.rootfs, layout.upper, layout.work]) mkdirSync(directory, { recursive: true, mode: 0o755 });
   if (isMounted(layout.rootfs)) return;
-  const options = `lowerdir=${lowers.join(':')},upperdir=${layout.upper},workdir=${layout.work}`;
+  const options = `nodev,lowerdir=${lowers.join(':')},upperdir=${layout.upper},workdir=${layout.work}`;
   await run(['mount', '-t', 'overlay', 'thaw', '-o', options, layout.rootfs], { timeoutMs: 10_000 });
 }
 

@@ -7,6 +7,7 @@ import type { InstanceId } from '#src/platform/ids.ts';
 import { findLiveProcess, type LiveProcess } from '#src/platform/live-process.ts';
 import { run } from '#src/platform/subprocess.ts';
 import { cgroupPathsForRunc } from './cgroup-host.ts';
+import { cgroupMounts } from './cgroup-mounts.ts';
 import { limitAfterRestore } from './cgroups.ts';
 import { awaitStarted } from './conmon.ts';
 import { explainRestoreFailure, readLogTail } from './criu-failures.ts';
@@ -16,7 +17,6 @@ import { passGate } from './gate.ts';
 import type { OpenGolden } from './golden-store.ts';
 import { instanceLayout } from './instance-layout.ts';
 import { type InstanceRecord, isRunning, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
-import { requireMemory } from './node-reserve.ts';
 import { externalMounts } from './oci-spec.ts';
 import { type PrimedInstance, primeInstance } from './prime-instance.ts';
 import { fillScript } from './restore-command.ts';
@@ -35,11 +35,11 @@ export async function restoreInstance(
   const existing = readInstanceRecord(instanceLayout(deps.paths, id));
   if (isRunning(existing)) return { address: existing.address, timingsMs: existing.timingsMs };
   const startedAt = performance.now();
-  requireMemory(`a clone of ${golden.record.golden}`, golden.record.pagesBytes, deps.memoryReserveBytes);
   signal.throwIfAborted();
   const ready = primed ?? (await primeInstance(deps, golden, id));
   try {
-    const record = await fillInstance(deps, ready, id, startedAt, signal);
+    const { golden: name, pagesBytes } = golden.record;
+    const record = await deps.memory.hold(`a clone of ${name}`, pagesBytes, () => fillInstance(deps, ready, id, startedAt, signal));
     return { address: record.address, timingsMs: record.timingsMs };
   } catch (error) {
     await destroyInstance(deps, id);
@@ -90,7 +90,9 @@ async function runRestore(
   signal: AbortSignal,
 ): Promise<LiveProcess> {
   const layout = instanceLayout(deps.paths, id);
-  const sources = new Map(externalMounts(sandbox).map(({ destination, source }) => [destination, source]));
+  const sources = new Map(
+    externalMounts(sandbox, cgroupMounts(instanceCgroup(deps, id), deps.paths)).map(({ destination, source }) => [destination, source]),
+  );
   const script = fillScript({
     criu: deps.criu,
     imageDirectory: golden.layout.image,

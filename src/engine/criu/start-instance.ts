@@ -5,6 +5,7 @@ import { elapsedMs } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { findLiveProcess } from '#src/platform/live-process.ts';
+import { cgroupMounts } from './cgroup-mounts.ts';
 import { makeCgroup } from './cgroups.ts';
 import { awaitStarted, startConmon } from './conmon.ts';
 import { destroyInstance } from './destroy-instance.ts';
@@ -12,7 +13,7 @@ import { type CriuDeps, criuConfigFile, instanceCgroup } from './engine-deps.ts'
 import { resolveUser } from './images/resolve-user.ts';
 import { exitsDirectory, instanceLayout } from './instance-layout.ts';
 import { type InstanceRecord, isRunning, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
-import { requireDisk, requireMemory } from './node-reserve.ts';
+import { requireDisk } from './node-reserve.ts';
 import { buildSpec, capabilities } from './oci-spec.ts';
 import { logBytesMax } from './output-log.ts';
 import { mountRootfs } from './overlay.ts';
@@ -28,7 +29,8 @@ export async function startInstance(deps: CriuDeps, workload: Workload, id: Inst
   if (isRunning(existing)) return { address: existing.address, timingsMs: existing.timingsMs };
   await destroyInstance(deps, id); // what a crash left half-made
   try {
-    const record = await startFresh(deps, workload, id, signal);
+    const { memoryBytes } = workload.resources;
+    const record = await deps.memory.hold(`the start of ${id}`, memoryBytes, () => startFresh(deps, workload, id, signal));
     return { address: record.address, timingsMs: record.timingsMs };
   } catch (error) {
     await destroyInstance(deps, id);
@@ -38,7 +40,6 @@ export async function startInstance(deps: CriuDeps, workload: Workload, id: Inst
 
 async function startFresh(deps: CriuDeps, workload: Workload, id: InstanceId, signal: AbortSignal): Promise<InstanceRecord> {
   const layout = instanceLayout(deps.paths, id);
-  requireMemory(`the start of ${id}`, workload.resources.memoryBytes, deps.memoryReserveBytes);
   requireDisk(`the start of ${id}`, deps.paths.instances, minimumDiskBytes, deps.diskReserveBytes);
   const startedAt = performance.now();
   const image = await deps.images.ensure(workload.image, signal);
@@ -72,6 +73,7 @@ async function startFresh(deps: CriuDeps, workload: Workload, id: InstanceId, si
     sandbox,
     rootfs: layout.rootfs,
     cgroupsPath: cgroup.path,
+    cgroupMounts: cgroupMounts(cgroup, deps.paths),
     seccomp: loadSeccompProfile(capabilities),
     criuConfig: criuConfigFile(deps),
   });

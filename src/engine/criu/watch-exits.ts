@@ -10,8 +10,16 @@ import { readInstanceRecord } from './instance-record.ts';
 
 const sweepMs = 500; // inotify tells within milliseconds; the sweep is for what it lost
 
+/** What the engine knows of instances that end. */
+export interface ExitView {
+  /** It is being destroyed. */
+  isExpected(id: InstanceId): boolean;
+  /** Why the engine itself ended an instance, in words. */
+  readonly evictions: ReadonlyMap<InstanceId, string>;
+}
+
 /** Calls back once an instance that ended by itself; one that was dumped or is being destroyed is none. */
-export function watchExits(deps: CriuDeps, isExpected: (id: InstanceId) => boolean, listener: (exit: InstanceExit) => void): () => void {
+export function watchExits(deps: CriuDeps, { isExpected, evictions }: ExitView, listener: (exit: InstanceExit) => void): () => void {
   const directory = exitsDirectory(deps.paths);
   const told = new Set<InstanceId>();
   const sweep = () => {
@@ -19,7 +27,7 @@ export function watchExits(deps: CriuDeps, isExpected: (id: InstanceId) => boole
     for (const id of told) if (!present.includes(id)) told.delete(id);
     for (const id of present) {
       if (told.has(id) || isExpected(id)) continue;
-      const exit = describeExit(deps, id);
+      const exit = describeExit(deps, id, evictions.get(id));
       if (exit) {
         told.add(id);
         listener(exit);
@@ -36,12 +44,13 @@ export function watchExits(deps: CriuDeps, isExpected: (id: InstanceId) => boole
   };
 }
 
-function describeExit(deps: CriuDeps, id: InstanceId): InstanceExit | undefined {
+function describeExit(deps: CriuDeps, id: InstanceId, evicted: string | undefined): InstanceExit | undefined {
   const layout = instanceLayout(deps.paths, id);
   const record = readInstanceRecord(layout);
   const exitCode = readExitCode(layout.exitFile);
   if (!record || record.dumped || exitCode === undefined) return undefined;
-  return { id, exitCode, oomKilled: readUsage(instanceCgroup(deps, id)).oomKills > 0 };
+  const oomKilled = readUsage(instanceCgroup(deps, id)).oomKills > 0;
+  return { id, exitCode, oomKilled, ...(evicted === undefined ? {} : { evicted }) };
 }
 
 function readEnded(directory: string): InstanceId[] {

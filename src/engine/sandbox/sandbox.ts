@@ -26,6 +26,11 @@ export interface SandboxFiles {
 export interface SandboxProvider {
   /** Makes what all sandboxes share (bridge, firewall). Idempotent; safe under live instances. */
   setUp(): Promise<void>;
+  /**
+   * Puts back what isolates the sandboxes if someone removed it (`systemctl restart nftables` flushes everybody's tables), and makes who has
+   * egress what it should be. For every few seconds: about 10 ms when all is there. Nothing before setUp.
+   */
+  repair(): Promise<void>;
   /** A sandbox without egress, or the one that exists under this id. Throws addresses_exhausted. */
   prepare(id: InstanceId): Promise<Sandbox>;
   setEgress(id: InstanceId, egress: Egress): Promise<void>;

@@ -1,11 +1,10 @@
-import { rm } from 'node:fs/promises';
 import type { Sandbox, SandboxProvider } from '#src/engine/sandbox/sandbox.ts';
 import type { Egress } from '#src/engine/workload.ts';
-import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { KeyedMutex, Semaphore } from '#src/platform/semaphore.ts';
-import { allowInternet, denyInternet } from './firewall.ts';
-import { turnForwardingOn } from './forwarding.ts';
+import { agreeOnInternet } from './agree-on-internet.ts';
+import { switchEgress } from './egress-switch.ts';
+import { denyInternet } from './firewall.ts';
 import { isNamespace, listNamespaces, namespaceEntryExists } from './namespaces.ts';
 import { namespacePath, networkNames } from './network-names.ts';
 import { type NodeNetwork, setUpNodeNetwork, tearDownNodeNetwork } from './node-network.ts';
@@ -15,9 +14,9 @@ import { makeSandboxNetwork, removeSandboxNetwork } from './sandbox-network.ts';
 import {
   listSandboxDirs,
   readSandboxRecord,
-  removeSandboxRecord,
+  removeAllRecords,
   sandboxDir,
-  sandboxesDir,
+  takeSandboxRecord,
   writeSandboxRecord,
 } from './sandbox-records.ts';
 
@@ -34,14 +33,14 @@ export interface LocalSandboxDeps {
 
 /**
  * Sandboxes of our own making: for each a network namespace on a bridge behind a firewall. One provider per data directory at a time; the
- * next one, in a restarted process, finds what is there.
+ * next one, in a restarted process, finds what is there. Other processes may have a createEgressSwitch beside it.
  */
 export function createLocalSandboxes({ resolvConf = systemResolvConf, ...deps }: LocalSandboxDeps): SandboxProvider {
   const { dataDir, runDir } = deps;
   const names = networkNames(deps.tag);
   const node = { ...deps, names, resolvConf };
   const oneAtATime = new KeyedMutex();
-  /** Held while records and firewall are made to agree: setUp writes the firewall anew from the records. */
+  /** Held while records and firewall are made to agree: setUp and repair change the firewall by the records. */
   const firewallLock = new Semaphore(1);
   let network: NodeNetwork | undefined;
 
@@ -49,6 +48,10 @@ export function createLocalSandboxes({ resolvConf = systemResolvConf, ...deps }:
     setUp: () =>
       firewallLock.run(async () => {
         network = await setUpNodeNetwork(node, network);
+      }),
+    repair: () =>
+      firewallLock.run(async () => {
+        if (network && !(await agreeOnInternet(names, runDir))) network = await setUpNodeNetwork(node, network);
       }),
     prepare,
     setEgress,
@@ -79,26 +82,17 @@ export function createLocalSandboxes({ resolvConf = systemResolvConf, ...deps }:
   function setEgress(id: InstanceId, egress: Egress): Promise<void> {
     return oneAtATime.run(id, async () => {
       await readyNetwork();
-      const record = await readSandboxRecord(runDir, id);
-      if (!record?.made) throw new ThawError('instance_not_found', `no sandbox of ${id} on this node, so no egress to set`);
-      if (egress === 'none' && record.egress === 'none') return;
-      await firewallLock.run(async () => {
-        // In this order, an address that is let out always has a record that says so.
-        if (egress === 'none') await denyInternet(names, record.address);
-        await writeSandboxRecord(runDir, id, { ...record, egress });
-        if (egress === 'internet') {
-          await turnForwardingOn(dataDir);
-          await allowInternet(names, record.address);
-        }
-      });
+      await firewallLock.run(() => switchEgress(node, id, egress));
     });
   }
 
   async function clear(id: InstanceId): Promise<void> {
     const record = await readSandboxRecord(runDir, id);
-    if (record?.egress === 'internet') await firewallLock.run(() => denyInternet(names, record.address));
     if (record || (await namespaceEntryExists(names, id))) await removeSandboxNetwork(names, id, record?.address);
-    await removeSandboxRecord(runDir, id);
+    await firewallLock.run(async () => {
+      const last = await takeSandboxRecord(runDir, id);
+      if (last?.egress === 'internet') await denyInternet(names, last.address);
+    });
     network?.addresses.release(id); // last: until here nobody else may have it
   }
 
@@ -106,7 +100,7 @@ export function createLocalSandboxes({ resolvConf = systemResolvConf, ...deps }:
     for (const id of [...(await listNamespaces(names)), ...(await listSandboxDirs(runDir))]) await oneAtATime.run(id, () => clear(id));
     await firewallLock.run(async () => {
       await tearDownNodeNetwork(node);
-      await rm(sandboxesDir(runDir), { recursive: true, force: true });
+      await removeAllRecords(runDir);
       network = undefined;
     });
   }

@@ -1,6 +1,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { AddressPool } from './address-pool.ts';
+import { agreeOnInternet } from './agree-on-internet.ts';
 import { makeBridge, removeLink } from './bridge.ts';
 import { chooseSubnet } from './choose-subnet.ts';
 import { applyFirewall, removeFirewall } from './firewall.ts';
@@ -47,6 +48,7 @@ export async function setUpNodeNetwork(deps: NodeNetworkDeps, before: NodeNetwor
   const internet = [...records.values()].filter((record) => record.egress === 'internet').map((record) => record.address);
 
   await applyFirewall(names, subnet, { hostPorts: deps.hostPorts, resolvers: dns.resolvers, internet }); // before anyone could send
+  await agreeOnInternet(names, deps.runDir); // the node agent may have switched someone's egress since the records were read
   await makeBridge(names, subnet);
   if (internet.length > 0) await turnForwardingOn(dataDir);
   return { subnet, addresses: before?.subnet.network === subnet.network ? before.addresses : heldAddresses(subnet, records), dns };
@@ -70,10 +72,13 @@ function heldAddresses(subnet: Subnet, records: ReadonlyMap<InstanceId, SandboxR
 }
 
 async function rememberState(deps: NodeNetworkDeps, subnet: string): Promise<void> {
-  const state = (await readNetworkState(deps.dataDir)) ?? (await newNetworkState(subnet));
-  const namespacesMount = state.changed.namespacesMount || !(await isNamespacesDirMounted());
   await mkdir(deps.dataDir, { recursive: true });
   await mkdir(sandboxesDir(deps.runDir), { recursive: true, mode: 0o711 });
+  const known = await readNetworkState(deps.dataDir);
+  const state = known ?? (await newNetworkState(subnet));
+  const namespacesMount = state.changed.namespacesMount || !(await isNamespacesDirMounted());
+  // Once there are sandboxes all of it is known: then the node agent may be writing that it turned forwarding on.
+  if (known?.subnet === subnet && known.changed.namespacesMount === namespacesMount) return;
   await writeNetworkState(deps.dataDir, { subnet, changed: { ...state.changed, namespacesMount } });
 }
 

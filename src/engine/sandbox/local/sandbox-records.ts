@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { isErrnoError } from '#src/platform/errno.ts';
@@ -34,9 +34,38 @@ export async function writeSandboxRecord(runDir: string, id: InstanceId, record:
   await writeJsonFile(recordPath(runDir, id), record);
 }
 
-/** Removes the sandbox's files with it. */
-export function removeSandboxRecord(runDir: string, id: InstanceId): Promise<void> {
-  return rm(sandboxDir(runDir, id), { recursive: true, force: true });
+/** Answers false when the sandbox is gone, and does not bring it back. */
+export async function changeSandboxRecord(runDir: string, id: InstanceId, record: SandboxRecord): Promise<boolean> {
+  try {
+    await writeJsonFile(recordPath(runDir, id), record);
+    return true;
+  } catch (error) {
+    if (isErrnoError(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+/**
+ * Removes the record, the sandbox's files with it, and answers its last state. At one instant: what another process changes is in that
+ * state, or it is too late to change anything.
+ */
+export async function takeSandboxRecord(runDir: string, id: InstanceId): Promise<SandboxRecord | undefined> {
+  const taken = join(takenDir(runDir), id);
+  await rm(taken, { recursive: true, force: true }); // of an earlier removal that was cut off
+  await mkdir(takenDir(runDir), { recursive: true });
+  try {
+    await rename(sandboxDir(runDir, id), taken);
+  } catch (error) {
+    if (isErrnoError(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+  const record = await readJsonFile(join(taken, recordName), SandboxRecord);
+  await rm(taken, { recursive: true, force: true });
+  return record;
+}
+
+export async function removeAllRecords(runDir: string): Promise<void> {
+  for (const directory of [sandboxesDir(runDir), takenDir(runDir)]) await rm(directory, { recursive: true, force: true });
 }
 
 /** Instances that have a directory, with or without a record. */
@@ -58,6 +87,13 @@ export async function readAllRecords(runDir: string): Promise<Map<InstanceId, Sa
   return records;
 }
 
+const recordName = 'sandbox.json';
+
 function recordPath(runDir: string, id: InstanceId): string {
-  return join(sandboxDir(runDir, id), 'sandbox.json');
+  return join(sandboxDir(runDir, id), recordName);
+}
+
+/** On the same tmpfs as the sandboxes, so that a directory can be renamed into it. */
+function takenDir(runDir: string): string {
+  return join(runDir, 'removed-sandboxes');
 }

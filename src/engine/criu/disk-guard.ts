@@ -1,0 +1,47 @@
+import { existsSync, readdirSync } from 'node:fs';
+import type { InstanceId } from '#src/platform/ids.ts';
+import { run } from '#src/platform/subprocess.ts';
+import type { CriuDeps } from './engine-deps.ts';
+import { instanceLayout, isInstanceId } from './instance-layout.ts';
+import { readDiskFreeBytes } from './node-reserve.ts';
+
+const lookEveryMs = 500;
+
+/**
+ * Instances write to the disk that Redis keeps its record on, and no quota holds them. When half of the reserve is gone, the instance that
+ * wrote most is ended, as a node evicts a pod: `end` is called with it and the bytes it had written. Answers how to stop.
+ */
+export function guardDisk(deps: CriuDeps, end: (id: InstanceId, writtenBytes: number) => Promise<void>): () => void {
+  let isLooking = false;
+  const look = async () => {
+    if (isLooking || readDiskFreeBytes(deps.paths.dataDir) >= deps.diskReserveBytes / 2) return;
+    isLooking = true;
+    try {
+      const [most] = (await measureWritten(deps)).sort((a, b) => b.bytes - a.bytes);
+      if (most) await end(most.id, most.bytes);
+    } catch {
+      // What can not be measured is tried again at the next look.
+    } finally {
+      isLooking = false;
+    }
+  };
+  const timer = setInterval(() => void look(), lookEveryMs);
+  return () => clearInterval(timer);
+}
+
+/** What each instance has written to its own layer and its log. */
+async function measureWritten(deps: CriuDeps): Promise<{ id: InstanceId; bytes: number }[]> {
+  if (!existsSync(deps.paths.instances)) return [];
+  const ids = readdirSync(deps.paths.instances).filter(isInstanceId);
+  if (ids.length === 0) return [];
+  const directories = ids.map((id) => instanceLayout(deps.paths, id).upper).filter((directory) => existsSync(directory));
+  const { stdout } = await run(['du', '--summarize', '--block-size=1', '--one-file-system', ...directories], {
+    timeoutMs: 30_000,
+    okCodes: [1],
+  });
+  return stdout.split('\n').flatMap((line) => {
+    const [bytes, directory] = line.split('\t');
+    const id = ids.find((candidate) => directory === instanceLayout(deps.paths, candidate).upper);
+    return id === undefined ? [] : [{ id, bytes: Number(bytes) }];
+  });
+}
