@@ -8,13 +8,14 @@ import { createImageStore } from '#src/engine/criu/images/image-store.ts';
 import { openInstanceAccess } from '#src/engine/criu/instance-access.ts';
 import type { Engine, InstanceAccess } from '#src/engine/engine.ts';
 import { createMemoryEngine } from '#src/engine/memory/memory-engine.ts';
+import { createEgressSwitch } from '#src/engine/sandbox/local/egress-switch.ts';
 import { createLocalSandboxes } from '#src/engine/sandbox/local/local-sandboxes.ts';
-import { deleteGoldensOf } from '#src/goldens/delete-golden.ts';
 import { goldenSource } from '#src/goldens/golden-source.ts';
+import { removeTemplate } from '#src/goldens/remove-template.ts';
 import type { GoldenSource } from '#src/instances/restore-instance.ts';
 import { getInstance } from '#src/instances/store.ts';
 import { openAgentDirectory } from '#src/nodes/agent-directory.ts';
-import { readBootId } from '#src/nodes/heartbeat.ts';
+import { readBootId } from '#src/platform/boot-id.ts';
 import { type Clock, systemClock } from '#src/platform/clock.ts';
 import type { Config } from '#src/platform/config.ts';
 import { embeddedRedisUrl } from '#src/platform/embedded-redis.ts';
@@ -41,7 +42,7 @@ export async function composeApi(config: Config, log: Logger) {
     metrics: createMetrics(),
     fingerprint: await openFingerprint(config.paths.fingerprintKey),
     poolsOf: (template) => poolsOfTemplate(redis, template),
-    deleteGoldens: (template) => deleteGoldensOf({ redis, jobs }, template),
+    removeTemplate: (template, ifMatch) => removeTemplate({ redis, jobs }, template, ifMatch),
   };
   return {
     redis,
@@ -78,7 +79,7 @@ export async function composeWorker(config: Config, log: Logger, engine: Engine)
   const subscriber = connectRedis(redisUrlOf(config));
   const jobs = openNodeJobs(redis);
   return {
-    ...{ redis, subscriber, engine, log, jobs, clock: systemClock, node: config.node, bootId: await readBootId() },
+    ...{ redis, subscriber, engine, log, jobs, clock: systemClock, node: config.node, bootId: readBootId() },
     goldens: countedGoldens(redis),
     restoresAtOnce: cpus().length, // more at once slow each other down (FACTS: parallel restores of one image)
     onInstanceLost: async (id, reason) => {
@@ -112,9 +113,9 @@ export async function openEngine(config: Config): Promise<Engine> {
  * What the node agent offers, beside the worker that owns the engine. Undefined for the memory engine: its instances live in the worker,
  * which is its own agent.
  */
-export function openAgentAccess({ engine, paths, tag, hostPorts }: Config): InstanceAccess | undefined {
+export function openAgentAccess({ engine, paths, tag }: Config): InstanceAccess | undefined {
   if (engine === 'memory') return undefined;
-  return openInstanceAccess({ paths, tag, sandboxes: createLocalSandboxes({ tag, dataDir: paths.dataDir, runDir: paths.run, hostPorts }) });
+  return openInstanceAccess({ paths, tag, sandboxes: createEgressSwitch({ tag, dataDir: paths.dataDir, runDir: paths.run }) });
 }
 
 /** About what the real engine needs for a small app. */

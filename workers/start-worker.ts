@@ -4,6 +4,7 @@ import { listNodeInstances } from '#src/instances/store.ts';
 import { beat } from '#src/nodes/heartbeat.ts';
 import { controlQueue, nodeQueue, openQueue, openWorker, type Worker } from '#src/platform/queue.ts';
 import { repeat } from '#src/platform/repeat.ts';
+import { openNodeJobs } from '#src/pools/node-jobs.ts';
 import { noteEarlyExit } from '#src/pools/note-early-exit.ts';
 import { Planner } from '#src/pools/planner.ts';
 import { processHousekeeping } from './control/housekeeping.ts';
@@ -65,12 +66,17 @@ function watchEveryExit(deps: WorkerDeps): () => void {
   };
 }
 
-/** This node's worker is just starting: whatever waits for a job of it waits for one that may have been lost with the worker before. */
-async function repeatUnfinishedJobs({ redis, jobs, node }: WorkerDeps): Promise<void> {
+/**
+ * This node's worker is just starting: whatever waits for a job of it waits for one that may have been lost with the worker before. The
+ * queue takes the jobs of one that was killed for under way until they stall, so they are asked for as another attempt.
+ */
+async function repeatUnfinishedJobs({ redis, clock, node }: WorkerDeps): Promise<void> {
+  const jobs = openNodeJobs(redis, clock.nowMs());
   for (const { id, pool, state } of await listNodeInstances(redis, node)) {
     if (state === 'releasing') await jobs.destroy(node, id);
     if (pool !== '' && (state === 'restoring' || state === 'preparing')) await jobs.restore(node, id);
   }
+  await jobs.close();
 }
 
 async function openJobWorkers(deps: WorkerDeps, stopping: AbortSignal): Promise<Worker[]> {

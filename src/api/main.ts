@@ -1,16 +1,17 @@
 import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import { composeApi } from '#src/compose.ts';
 import { parseConfig } from '#src/platform/config.ts';
 import { createLogger } from '#src/platform/log.ts';
 import { tellReady, waitForStop } from '#src/platform/parent-process.ts';
-import { ensureAdminKey } from './admin-key.ts';
-import { registerKey } from './key-store.ts';
+import { registerAdminKey } from './register-admin-key.ts';
 
 const config = parseConfig(process.env);
 const log = createLogger(config.logLevel, 'api');
+await mkdir(config.paths.dataDir, { recursive: true, mode: 0o711 }); // as `thaw up` makes it: instances of other uids pass through
 const api = await composeApi(config, log);
-await registerKey(api.redis, ensureAdminKey(config).key, 'admin', 'admin');
+await registerAdminKey(api.redis, config);
 
 const server = createAdaptorServer({ fetch: api.app.fetch });
 server.listen(config.port, config.host);

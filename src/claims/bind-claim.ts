@@ -15,7 +15,7 @@ export interface BindClaimDeps {
 
 export type ClaimBody = Pick<ClaimRequest, 'tenant' | 'env' | 'secrets' | 'labels'>;
 
-/** Of one attempt; a worker that is being restarted answers again within it. */
+/** Of one attempt; a node agent that is being restarted answers again within it. */
 const bindTimeoutMs = 3000;
 const unreachablePauseMs = 100;
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 import type { Clock } from '#src/platform/clock.ts';
 import type { DataPaths } from '#src/platform/config.ts';
@@ -10,7 +10,7 @@ import { CommandError } from './command.ts';
 
 /** The right to run Thaw on a data directory. */
 export interface DataDirLock {
-  /** Shared with the processes of `thaw up`: the lock lasts until the last of them has ended, whatever ended them. */
+  /** Shared with the processes of `thaw up` or `thaw worker`: the lock lasts until the last of them has ended, whatever ended them. */
   readonly fd: number;
   release(): void;
 }
@@ -20,15 +20,16 @@ type Owner = z.infer<typeof Owner>;
 
 type Paths = Pick<DataPaths, 'dataDir' | 'lock'>;
 
-/** What a killed `thaw up` leaves behind (API and worker) ends by itself within this time. */
+/** What a killed `thaw up` or `thaw worker` leaves behind (API and worker) ends by itself within this time. */
 const waitMs = 15_000;
 const conflictExitCode = 75;
 
 /**
- * Takes the lock, at once or when the processes of a `thaw up` that died have ended. Throws CommandError when a live one holds it.
- * The data directory exists. `command`: on whose behalf, for those who come second.
+ * Takes the lock, at once or when the processes of one that died have ended. Throws CommandError when a live one holds it.
+ * Makes the data directory if need be. `command`: on whose behalf, for those who come second.
  */
 export async function lockDataDir(clock: Clock, paths: Paths, command: string): Promise<DataDirLock> {
+  makeDataDir(paths.dataDir);
   const fd = openLock(paths);
   const deadline = clock.nowMs() + waitMs;
   while (!(await tryLock(fd))) {
@@ -48,6 +49,18 @@ export async function lockDataDir(clock: Clock, paths: Paths, command: string): 
 export function findOwner(paths: Paths): Owner | undefined {
   const owner = Owner.safeParse(readOwner(paths)).data;
   return owner && isAlive(owner) ? owner : undefined;
+}
+
+function makeDataDir(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o711 }); // instances of other uids pass through, and read nothing
+  } catch (error) {
+    throw new CommandError(
+      `the data directory ${dataDir} could not be made: ${error instanceof Error ? error.message : error}`,
+      'Run as root, or set THAW_DATA_DIR to a directory of yours.',
+      error,
+    );
+  }
 }
 
 function openLock({ lock }: Paths): number {
@@ -87,13 +100,13 @@ async function tryLock(fd: number): Promise<boolean> {
 function alreadyRuns({ dataDir }: Paths, { pid, command }: Owner): CommandError {
   return new CommandError(
     `\`thaw ${command}\` already runs on ${dataDir} (pid ${pid})`,
-    'Stop it by `thaw down`, or set THAW_DATA_DIR to another directory.',
+    `Stop it by \`${command === 'up' ? 'thaw down' : `kill ${pid}`}\`, or set THAW_DATA_DIR to another directory.`,
   );
 }
 
 function notReleased(paths: Paths): CommandError {
   return new CommandError(
-    `processes of an earlier \`thaw up\` still hold ${paths.lock} after ${waitMs} ms`,
+    `processes of an earlier \`thaw up\` or \`thaw worker\` still hold ${paths.lock} after ${waitMs} ms`,
     `\`fuser ${paths.lock}\` names them; end them by kill.`,
   );
 }

@@ -11,13 +11,13 @@ const NewKey = Key.extend({ secret: z.string() });
 export const keyCommand: Command = {
   name: 'key',
   summary: 'Make, list and delete API keys',
-  help: `usage: thaw key create NAME --role admin|backend|tenant [--json]
+  help: `usage: thaw key create NAME --role admin|backend [--json]
        thaw key list [--json]
        thaw key delete ID
 
 A key made here is shown this once. A deleted one is refused within a second.
 
-  --role ROLE  backend: claims for any tenant; tenant: its own claims; admin: everything
+  --role ROLE  backend: claims for any tenant; admin: everything
   --json       the answer of the REST API`,
   async run(context, args) {
     const [action, ...rest] = args;
@@ -31,7 +31,7 @@ A key made here is shown this once. A deleted one is refused within a second.
 async function createKey({ env, print, note }: CommandContext, args: readonly string[]): Promise<number> {
   const options = { role: { type: 'string' }, json: { type: 'boolean' } } as const;
   const { values, positionals } = parseCommandArgs(keyCommand, args, { options, positionals: ['NAME'] });
-  if (values.role === undefined) throw new UsageError('`thaw key create` needs --role', 'One of admin, backend and tenant.');
+  if (values.role === undefined) throw new UsageError('`thaw key create` needs --role', 'One of admin and backend.');
   const answer = await connectClient(parseConfig(env)).post('/v1/keys', { name: positionals[0], role: values.role });
   const { id, secret } = NewKey.parse(answer);
   print(values.json ? JSON.stringify(answer, null, 2) : secret);

@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmdirSync, rmSync } from 'node:fs';
 import type { DataPaths } from '#src/platform/config.ts';
+import { readMounts } from '#src/platform/mountinfo.ts';
 import { CommandError } from './command.ts';
 
 /** Removes the data directory. What is mounted below it, or was not put there by Thaw, stays and is told by a CommandError. */
 export function purgeData(paths: DataPaths): void {
-  const mounts = mountsBelow(paths.dataDir);
+  const mounts = readMounts().flatMap(({ mountPoint }) => (mountPoint.startsWith(`${paths.dataDir}/`) ? [mountPoint] : []));
   if (mounts.length > 0) {
     throw new CommandError(`nothing was removed: ${mounts.join(', ')} is mounted below ${paths.dataDir}`, 'Unmount it, then run it again.');
   }
@@ -15,11 +16,4 @@ export function purgeData(paths: DataPaths): void {
     throw new CommandError(`${dataDir} holds what is not Thaw's: ${strangers.join(', ')}`, 'All else was removed; look at these yourself.');
   }
   rmdirSync(dataDir);
-}
-
-function mountsBelow(directory: string): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => (line.split(' ')[4] ?? '').replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))))
-    .filter((mountPoint) => mountPoint.startsWith(`${directory}/`));
 }

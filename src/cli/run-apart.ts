@@ -4,14 +4,26 @@ import { type Config, parseConfig } from '#src/platform/config.ts';
 import { findEmbeddedRedis } from '#src/platform/embedded-redis.ts';
 import { connectImpatientRedis, isRedisGone } from '#src/platform/redis.ts';
 import { type CommandContext, CommandError, exitCodes } from './command.ts';
+import { lockDataDir } from './data-dir-lock.ts';
 import { type NodeProcess, type NodeProcessSpec, startNodeProcess } from './node-process.ts';
 import { stopOnSignals } from './stop-signals.ts';
 
 /**
  * Runs some of the processes of `thaw up` by themselves until a signal comes, or until one ends: whoever started this starts it again.
- * `modules` are by the name of their process, in the order of their start.
+ * `modules` are by the name of their process, in the order of their start. A worker owns what runs on the data directory: with one among
+ * them the directory is locked, as by `thaw up`. Throws CommandError when another has it.
  */
-export async function runApart({ env, print }: CommandContext, modules: Readonly<Record<string, string>>): Promise<number> {
+export async function runApart(context: CommandContext, modules: Readonly<Record<string, string>>): Promise<number> {
+  if (modules.worker === undefined) return runModules(context, modules);
+  const lock = await lockDataDir(systemClock, parseConfig(context.env).paths, 'worker');
+  try {
+    return await runModules(context, modules, lock.fd);
+  } finally {
+    lock.release();
+  }
+}
+
+async function runModules({ env, print }: CommandContext, modules: Readonly<Record<string, string>>, lockFd?: number): Promise<number> {
   const redisUrl = await requireRedis(parseConfig(env));
   const signal = stopOnSignals();
   const running: NodeProcess[] = [];
@@ -24,6 +36,7 @@ export async function runApart({ env, print }: CommandContext, modules: Readonly
         env: { ...env, REDIS_URL: redisUrl },
         stopDeadlineMs: 8000,
         standing: name === 'worker' ? 'after' : 'first',
+        ...(lockFd === undefined ? {} : { lockFd }),
       };
       const started = await startNodeProcess(spec, signal);
       running.push(started);

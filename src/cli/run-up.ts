@@ -1,11 +1,9 @@
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
 import { type AdminKey, ensureAdminKey } from '#src/api/admin-key.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import type { Config } from '#src/platform/config.ts';
 import { embeddedRedisUrl, startEmbeddedRedis } from '#src/platform/embedded-redis.ts';
 import type { Logger } from '#src/platform/log.ts';
-import { CommandError } from './command.ts';
 import { lockDataDir } from './data-dir-lock.ts';
 import { type NodeProcess, type NodeProcessSpec, startNodeProcess } from './node-process.ts';
 import { type ProcessSpec, superviseProcesses } from './supervisor.ts';
@@ -27,7 +25,6 @@ export interface UpDeps {
 /** Runs Thaw on one machine until the signal. Instances are not children of it: they go on running. */
 export async function runUp(deps: UpDeps, signal: AbortSignal): Promise<void> {
   const { clock, log, config } = deps;
-  makeDataDir(config.paths.dataDir);
   const lock = await lockDataDir(clock, config.paths, 'up');
   try {
     await deps.checkConditions(); // under the lock, when what an earlier one left behind has ended and its port is free
@@ -81,16 +78,4 @@ function workerSpec({ env, config, modules }: UpDeps, lockFd: number): NodeProce
 
 function childEnv(env: UpDeps['env'], config: Config): UpDeps['env'] {
   return { ...env, THAW_ENGINE: config.engine, REDIS_URL: config.redisUrl ?? embeddedRedisUrl(config.paths) };
-}
-
-function makeDataDir(dataDir: string): void {
-  try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o711 }); // instances of other uids pass through, and read nothing
-  } catch (error) {
-    throw new CommandError(
-      `the data directory ${dataDir} could not be made: ${error instanceof Error ? error.message : error}`,
-      'Run as root, or set THAW_DATA_DIR to a directory of yours.',
-      error,
-    );
-  }
 }

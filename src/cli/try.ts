@@ -1,11 +1,10 @@
-import { mkdtempSync, realpathSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { findCriu } from '#src/engine/criu/find-criu.ts';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { ReadyProbe, Workload } from '#src/engine/workload.ts';
-import { checkHardConditions } from '#src/nodes/doctor/doctor.ts';
-import { formatFindings } from '#src/nodes/doctor/finding.ts';
 import { type Config, parseConfig } from '#src/platform/config.ts';
-import { type Command, CommandError, exitCodes, parseCommandArgs, UsageError } from './command.ts';
+import { readMounts } from '#src/platform/mountinfo.ts';
+import { type Command, type CommandContext, exitCodes, parseCommandArgs, UsageError } from './command.ts';
+import { refuseUnfitMachine } from './refuse-unfit-machine.ts';
 import { stopOnSignals } from './stop-signals.ts';
 import { type Trial, tryWorkload } from './try-workload.ts';
 
@@ -33,11 +32,18 @@ dir:/rootfs. Nothing of it is kept, and a running \`thaw up\` is not touched. Ne
     const [image = ''] = positionals;
     const command = split < 0 ? [] : args.slice(split + 1);
     const trial = readTrial(image, values, command);
-    const config = temporaryConfig(context.env, image);
-    await refuseUnfitMachine(config);
-    return (await tryWorkload(config, trial, context, stopOnSignals())) ? exitCodes.ok : exitCodes.failed;
+    await refuseUnfitMachine(trialConfig(context.env, image, trialsDir));
+    const dataDir = mkdtempSync(join(trialsDir, 'thaw-try-'));
+    try {
+      const survives = await tryWorkload(trialConfig(context.env, image, dataDir), trial, context, stopOnSignals());
+      return survives ? exitCodes.ok : exitCodes.failed;
+    } finally {
+      removeUnlessMounted(context, dataDir);
+    }
   },
 };
+
+const trialsDir = '/var/tmp';
 
 const options = {
   port: { type: 'string' },
@@ -71,22 +77,23 @@ function readTrial(image: string, values: Values, command: readonly string[]): T
 }
 
 /** A data directory of its own: names on the host derive from it, so that a running Thaw is not met. Paths given by root are allowed. */
-function temporaryConfig(env: Readonly<Record<string, string | undefined>>, image: string): Config {
+function trialConfig(env: CommandContext['env'], image: string, dataDir: string): Config {
   const path = /^(?:dir|oci|docker-archive):(\/[^:]*)/.exec(image)?.[1];
   const roots = [env.THAW_IMAGE_ROOTS, path && dirname(realOr(path))].filter(Boolean).join(':');
   return parseConfig({
     ...env,
-    THAW_DATA_DIR: mkdtempSync('/var/tmp/thaw-try-'),
+    THAW_DATA_DIR: dataDir,
     THAW_IMAGE_ROOTS: roots,
     THAW_ENGINE: 'criu',
     THAW_PORT: '0',
   });
 }
 
-async function refuseUnfitMachine(config: Config): Promise<void> {
-  const missing = await checkHardConditions({ config, findCriu });
-  if (missing.length === 0) return;
-  throw new CommandError(`this machine can not run Thaw:\n${formatFindings(missing)}`, '`thaw doctor` shows every condition.');
+/** What could not be unmounted, and was told, would be emptied with the directory. */
+function removeUnlessMounted({ note }: CommandContext, dataDir: string): void {
+  const mounts = readMounts().filter(({ mountPoint }) => mountPoint.startsWith(`${dataDir}/`));
+  if (mounts.length === 0) rmSync(dataDir, { recursive: true, force: true });
+  else note(`${dataDir} is left: ${mounts.map(({ mountPoint }) => mountPoint).join(', ')} is still mounted`);
 }
 
 function describeIssues(issues: readonly { path: PropertyKey[]; message: string }[]): string {

@@ -1,11 +1,9 @@
-import { findCriu } from '#src/engine/criu/find-criu.ts';
-import { checkHardConditions } from '#src/nodes/doctor/doctor.ts';
-import { formatFindings } from '#src/nodes/doctor/finding.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { type Config, parseConfig } from '#src/platform/config.ts';
 import { createLogger } from '#src/platform/log.ts';
-import { type Command, type CommandContext, CommandError, exitCodes, parseCommandArgs } from './command.ts';
+import { type Command, type CommandContext, exitCodes, parseCommandArgs } from './command.ts';
 import { processModules } from './process-modules.ts';
+import { refuseUnfitMachine } from './refuse-unfit-machine.ts';
 import { runUp, type UpDeps } from './run-up.ts';
 import { stopOnSignals } from './stop-signals.ts';
 
@@ -36,12 +34,6 @@ next \`thaw up\`.
     return exitCodes.ok;
   },
 };
-
-async function refuseUnfitMachine(config: Config): Promise<void> {
-  const missing = await checkHardConditions({ config, findCriu });
-  if (missing.length === 0) return;
-  throw new CommandError(`this machine can not run Thaw:\n${formatFindings(missing)}`, '`thaw doctor` shows every condition.');
-}
 
 function greet({ print }: CommandContext, config: Config, { url, adminKey }: Parameters<UpDeps['greet']>[0]): void {
   print(`Thaw answers at ${url} (engine ${config.engine}, data in ${config.paths.dataDir}); ${url}/docs describes it.`);

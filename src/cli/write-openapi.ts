@@ -20,7 +20,7 @@ const app = createApiApp({
   metrics: createMetrics(),
   fingerprint: () => '',
   poolsOf: async () => [],
-  deleteGoldens: async () => {},
+  removeTemplate: async () => {},
 });
 
 const file = fileURLToPath(new URL('../../openapi.yaml', import.meta.url));

@@ -1,11 +1,9 @@
 import { listInstances } from '#src/instances/list-instances.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { GoldenId } from '#src/platform/ids.ts';
-import { goldenId } from '#src/platform/ids.ts';
 import { isUnderWay } from './golden.ts';
-import { goldenKeys } from './keys.ts';
 import type { RequestDeps } from './request-capture.ts';
-import { getGolden, moveGolden, requireGolden } from './store.ts';
+import { moveGolden, requireGolden, underWay } from './store.ts';
 
 /**
  * Deletes a golden; its files follow. Throws golden_not_found, golden_in_use while an alias points to it or a live instance
@@ -13,11 +11,7 @@ import { getGolden, moveGolden, requireGolden } from './store.ts';
  */
 export async function deleteGolden({ redis, jobs }: RequestDeps, id: GoldenId): Promise<void> {
   const golden = await requireGolden(redis, id);
-  if (isUnderWay(golden.state)) {
-    throw new ThawError('capture_in_progress', `golden ${id} is ${golden.state}`, {
-      fix: `Cancel its capture with POST /v1/operations/${golden.operation}/cancel.`,
-    });
-  }
+  if (isUnderWay(golden.state)) throw underWay(golden);
   if (golden.state === 'deleted') return;
   const { items } = await listInstances(redis, { golden: id, limit: 1 });
   if (items[0]) {
@@ -27,15 +21,4 @@ export async function deleteGolden({ redis, jobs }: RequestDeps, id: GoldenId): 
   }
   await moveGolden(redis, id, 'deleted');
   await jobs.removeGolden(golden.node, id);
-}
-
-/** Takes the aliases and goldens of a deleted template away. Can be repeated. */
-export async function deleteGoldensOf({ redis, jobs }: RequestDeps, template: string): Promise<void> {
-  await redis.del(goldenKeys.aliases(template));
-  for (const number of await redis.zrange(goldenKeys.ofTemplate(template), 0, '-1')) {
-    const golden = await getGolden(redis, goldenId(template, Number(number)));
-    if (!golden) continue;
-    await moveGolden(redis, golden.id, 'deleted');
-    await jobs.removeGolden(golden.node, golden.id);
-  }
 }

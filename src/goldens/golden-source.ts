@@ -1,13 +1,12 @@
 import type { GoldenSource } from '#src/instances/restore-instance.ts';
 import type { Redis } from '#src/platform/redis.ts';
-import { clearGoldenFailures, recordGoldenFailure } from './failures.ts';
+import { recordGoldenFailure } from './failures.ts';
 import { requireGolden } from './store.ts';
 
 /** What restoring an instance needs of its golden, from the golden's own copy of the template. */
-export function goldenSource(redis: Redis): GoldenSource {
+export function goldenSource(redis: Redis): Omit<GoldenSource, 'restored'> {
   return {
     cloneSpec: async (golden) => (await requireGolden(redis, golden)).spec,
     failed: (golden, problem) => recordGoldenFailure(redis, golden, problem),
-    restored: (golden) => clearGoldenFailures(redis, golden),
   };
 }

@@ -3,6 +3,11 @@ import { keyPrefix } from '#src/platform/redis.ts';
 
 /** Of the hashes: for the script that gives the number and so makes the id. */
 export const goldenPrefix = `${keyPrefix}golden:`;
+/** Of the hashes of failures, likewise. */
+export const failuresPrefix = `${keyPrefix}golden-failures:`;
+
+/** How long the record of a deleted golden can still be read. */
+export const keepDeletedMs = 7 * 24 * 3_600_000;
 
 /** Redis keys of the room. */
 export const goldenKeys = {
@@ -17,5 +22,5 @@ export const goldenKeys = {
   /** hash, template → golden id: captures that have not ended, one a template. */
   captures: `${keyPrefix}captures`,
   /** hash: count, lastAt, problem. */
-  failures: (id: GoldenId) => `${keyPrefix}golden-failures:${id}`,
+  failures: (id: GoldenId) => `${failuresPrefix}${id}`,
 };

@@ -1,31 +1,44 @@
 import type { Engine } from '#src/engine/engine.ts';
 import { listInstances } from '#src/instances/list-instances.ts';
 import { hasEnded } from '#src/operations/operation.ts';
-import { getOperation } from '#src/operations/store.ts';
+import { getOperation, listUnfinishedOperations } from '#src/operations/store.ts';
 import { describeFailure, ThawError } from '#src/platform/errors.ts';
-import type { GoldenId } from '#src/platform/ids.ts';
+import { GoldenId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import { keepsFiles } from './golden.ts';
 import type { GoldenJobs } from './golden-jobs.ts';
+import { verifyKind } from './request-verify.ts';
 import { getGolden, listCaptures, moveGolden } from './store.ts';
 import { destroyWorkingInstances } from './working-instances.ts';
 
 export interface ReconcileGoldensDeps {
   readonly redis: Redis;
   readonly engine: Pick<Engine, 'listGoldens' | 'removeGolden' | 'destroy'>;
-  readonly jobs: Pick<GoldenJobs, 'capture'>;
+  readonly jobs: Pick<GoldenJobs, 'capture' | 'verify'>;
   readonly node: string;
 }
 
-/** Takes captures up again that a crash cut off, and removes golden files that nobody records any more (law 6). */
-export async function reconcileGoldens(deps: ReconcileGoldensDeps): Promise<{ removed: GoldenId[] }> {
-  for (const id of await listCaptures(deps.redis)) await resumeCapture(deps, id);
+interface ReconciledGoldens {
+  readonly removed: readonly GoldenId[];
+  readonly failures: readonly { readonly golden: GoldenId; readonly error: unknown }[];
+}
+
+/**
+ * Takes captures and verifies up again that a crash cut off, and removes golden files that nobody records any more (law 6).
+ * One golden that fails keeps no other from its turn; its failure is answered.
+ */
+export async function reconcileGoldens(deps: ReconcileGoldensDeps): Promise<ReconciledGoldens> {
   const removed: GoldenId[] = [];
+  const failures: { golden: GoldenId; error: unknown }[] = [];
+  const attempt = (golden: GoldenId, work: Promise<void>) => work.catch((error: unknown) => void failures.push({ golden, error }));
+  for (const id of await listCaptures(deps.redis)) await attempt(id, resumeCapture(deps, id));
+  await resumeVerifies(deps);
   // Files first: a golden is recorded before it has files, so that what is listed here is either recorded or garbage.
   for (const id of await deps.engine.listGoldens()) {
-    if (await removeGoldenFiles(deps, id)) removed.push(id);
+    const removal = removeGoldenFiles(deps, id).then((isRemoved) => void (isRemoved && removed.push(id)));
+    await attempt(id, removal);
   }
-  return { removed };
+  return { removed, failures };
 }
 
 /** False when the golden's files are needed: by its record, or by an instance that still runs on them. Can be repeated. */
@@ -38,6 +51,14 @@ export async function removeGoldenFiles(
   if ((await listInstances(redis, { golden: id, limit: 1 })).items.length > 0) return false;
   await engine.removeGolden(id);
   return true;
+}
+
+/** As with captures, asking for a job that is there changes nothing. A golden that is gone meanwhile ends its operation as failed. */
+async function resumeVerifies({ redis, jobs, node }: ReconcileGoldensDeps): Promise<void> {
+  for (const { id, target } of await listUnfinishedOperations(redis, verifyKind)) {
+    const golden = await getGolden(redis, GoldenId.parse(target));
+    if (golden?.node === node) await jobs.verify(node, id);
+  }
 }
 
 /** The job is asked for again: while it is queued or under way that changes nothing. */

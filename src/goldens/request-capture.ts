@@ -21,7 +21,7 @@ export type CaptureParams = z.infer<typeof CaptureParams>;
 
 /**
  * Starts the capture of a template's next golden; answers the operation to watch. The same idempotency key answers the same
- * operation for as long as it is kept. A crash on the way is made good by resumeCaptures.
+ * operation for as long as it is kept. A crash on the way is made good by reconcileGoldens.
  * Throws template_not_found, no_node, capture_in_progress or idempotency_key_reused.
  */
 export async function requestCapture(

@@ -8,15 +8,13 @@ import { GoldenId, goldenId, type OperationId, splitGoldenId } from '#src/platfo
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import { type PageQuery, readNewest } from '#src/platform/sorted-page.ts';
+import { templateKeys, templateNotFound } from '#src/templates/store.ts';
 import type { Template } from '#src/templates/template.ts';
 import { Golden, GoldenState, goldenStatesBefore, isUnderWay } from './golden.ts';
-import { goldenKeys, goldenPrefix } from './keys.ts';
+import { goldenKeys, goldenPrefix, keepDeletedMs } from './keys.ts';
 
 const createScript = loadLuaScript(import.meta.url, './lua/create-golden.lua');
 const moveScript = loadLuaScript(import.meta.url, './lua/move-golden.lua');
-
-/** How long the record of a deleted golden can still be read. */
-const keepDeletedMs = 7 * 24 * 3_600_000;
 
 export interface GoldenDraft {
   readonly template: Template;
@@ -24,14 +22,20 @@ export interface GoldenDraft {
   readonly operation: OperationId;
 }
 
-/** Numbers the next golden of a template and records it as capturing. Throws capture_in_progress. */
+const CreateReply = z.union([z.tuple([z.enum(['created', 'under_way']), GoldenId]), z.tuple([z.literal('no_template')])]);
+
+/**
+ * Numbers the next golden of a template and records it as capturing. Throws capture_in_progress, or template_not_found when the template
+ * was deleted meanwhile.
+ */
 export async function createGolden(redis: Redis, { template, node, operation }: GoldenDraft): Promise<Golden> {
   const { name } = template;
   const fields = hashFields({ node, operation, templateEtag: template.etag, spec: template.spec });
-  const keys = [goldenKeys.number(name), goldenKeys.ofTemplate(name), goldenKeys.captures];
+  const keys = [goldenKeys.number(name), goldenKeys.ofTemplate(name), goldenKeys.captures, templateKeys.template(name)];
   const reply = await createScript.run(redis, keys, [name, goldenPrefix, ...fields]);
-  const [outcome, id] = z.tuple([z.enum(['created', 'under_way']), GoldenId]).parse(reply);
+  const [outcome, id] = CreateReply.parse(reply);
   if (outcome === 'created') return requireGolden(redis, id);
+  if (outcome === 'no_template') throw templateNotFound(name);
   throw new ThawError('capture_in_progress', `golden ${id} of template "${name}" is being captured; one at a time`, {
     fix: 'Wait for its operation to end, or cancel it.',
     details: { golden: id },
@@ -102,6 +106,12 @@ async function numberOf(redis: Redis, template: string, alias: string): Promise<
   if (number !== null) return Number(number);
   throw new ThawError('alias_not_found', `template "${template}" has no golden with the alias "${alias}"`, {
     fix: `Capture one with POST /v1/templates/${template}/goldens, or set the alias with PUT /v1/templates/${template}/aliases/${alias}.`,
+  });
+}
+
+export function underWay({ id, state, operation }: Golden): ThawError {
+  return new ThawError('capture_in_progress', `golden ${id} is ${state}`, {
+    fix: `Cancel its capture with POST /v1/operations/${operation}/cancel, or wait for its end.`,
   });
 }
 

@@ -20,11 +20,18 @@ export interface Reconciled {
   readonly lost: number;
   /** Recorded and there. */
   readonly adopted: number;
+  /** What could not be made to agree; the next run tries again. */
+  readonly failures: readonly ReconcileFailure[];
+}
+
+interface ReconcileFailure {
+  readonly instance: InstanceId;
+  readonly error: unknown;
 }
 
 /**
  * Makes what runs on the node and what is recorded of it agree (law 6). `isRebooted`: nothing of before runs any more.
- * Safe beside running jobs. Every instance is looked at; the failures are thrown together at the end.
+ * Safe beside running jobs. One instance that fails keeps no other from being looked at, nor a worker from starting: failures are answered.
  */
 export async function reconcileNode(deps: ReconcileDeps, isRebooted: boolean): Promise<Reconciled> {
   // Records first: what they call warm must be in a list made later. What has no record in this reading is looked up again below.
@@ -32,17 +39,22 @@ export async function reconcileNode(deps: ReconcileDeps, isRebooted: boolean): P
   const running = new Map((await deps.engine.list()).map((instance) => [instance.id, instance]));
   const now = await redisTimeMs(deps.redis);
   const counts: Record<Verdict['kind'], number> = { adopt: 0, finish: 0, lose: 0, leave: 0 };
-  const failures: unknown[] = [];
+  const failures: ReconcileFailure[] = [];
   for (const record of records) {
     const verdict = isRebooted ? rebooted(deps.node) : await judgeTwice(deps, record, running.get(record.id), now);
-    counts[verdict.kind]++;
-    await carryOut(deps, record.id, verdict).catch((error: unknown) => failures.push(error));
+    await carryOut(deps, record.id, verdict).then(
+      () => counts[verdict.kind]++,
+      (error: unknown) => failures.push({ instance: record.id, error }),
+    );
   }
   for (const record of records) running.delete(record.id);
-  const unknown = await withoutRecord(deps, [...running.keys()]);
-  for (const id of unknown) await deps.engine.destroy(id).catch((error: unknown) => failures.push(error));
-  if (failures.length > 0) throw new AggregateError(failures, `reconciling ${deps.node} failed for ${failures.length} instances`);
-  return { destroyed: unknown.length + counts.finish, lost: counts.lose, adopted: counts.adopt };
+  for (const id of await withoutRecord(deps, [...running.keys()])) {
+    await deps.engine.destroy(id).then(
+      () => counts.finish++,
+      (error: unknown) => failures.push({ instance: id, error }),
+    );
+  }
+  return { destroyed: counts.finish, lost: counts.lose, adopted: counts.adopt, failures };
 }
 
 /** A record may have moved on since it was read (a claim was bound): it is lost only if it still is by a reading after the list. */

@@ -15,8 +15,8 @@ export interface GoldenSource {
   cloneSpec(golden: GoldenId): Promise<{ ready: ReadyProbe; ports: Workload['ports'] }>;
   /** A restore of it failed, and not for want of capacity. */
   failed(golden: GoldenId, problem: Failure): Promise<void>;
-  /** A restore of it worked. */
-  restored(golden: GoldenId): Promise<void>;
+  /** A restore worked. */
+  restored(): Promise<void>;
 }
 
 export interface RestoreDeps {
@@ -60,7 +60,7 @@ async function makeWarm(deps: RestoreDeps, { id, createdAt }: Instance, golden: 
   const timingsMs = { queue, ...restored.timingsMs, ready, total: elapsedMs(startedAt) };
   const warmed = await moveInstance(redis, id, { to: 'warm', ports: portsOf(id, spec.ports, restored), timingsMs });
   if (!warmed.moved) return leaveOrDestroy(deps, id, warmed.before);
-  await goldens.restored(golden);
+  await goldens.restored();
 }
 
 /** Something else moved it meanwhile: another run of this job made it warm, or it was released and its destroy job may be over. */

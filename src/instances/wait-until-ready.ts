@@ -29,24 +29,26 @@ const logTailBytes = 2000;
 export async function waitUntilReady(deps: ReadyDeps, target: InstanceEndpoint, probe: ReadyProbe, options: ReadyOptions): Promise<number> {
   const startedAt = performance.now();
   const ended = new AbortController();
-  const unsubscribe = deps.engine.onExit((exit) => {
-    if (exit.id === target.id) ended.abort(describeExit(exit));
+  let exit: InstanceExit | undefined;
+  const unsubscribe = deps.engine.onExit((seen) => {
+    if (seen.id !== target.id) return;
+    exit = seen;
+    ended.abort();
   });
   try {
     const failure = await askUntilReady(deps, target, probe, { ...options, ended });
     if (failure === undefined) return elapsedMs(startedAt);
     options.signal.throwIfAborted();
-    throw await (ended.signal.aborted
-      ? exitedError(deps, target, options, ended.signal.reason)
-      : notReady(deps, target, probe, options, failure));
+    throw await (ended.signal.aborted ? exitedError(deps, target, options, exit) : notReady(deps, target, probe, options, failure));
   } finally {
     unsubscribe();
   }
 }
 
 /** `with exit code 137 after it ran out of memory` */
-export function describeExit({ exitCode, oomKilled }: InstanceExit): string {
-  return `with exit code ${exitCode}${oomKilled ? ' after it ran out of memory' : ''}`;
+export function describeExit({ exitCode, oomKilled, evicted }: InstanceExit): string {
+  const why = evicted === undefined ? '' : `: the node ended it, because ${evicted}`;
+  return `with exit code ${exitCode}${oomKilled ? ' after it ran out of memory' : why}`;
 }
 
 /** The end of what an instance said, for messages; empty when there is nothing to read. */
@@ -65,17 +67,20 @@ async function askUntilReady(
   const stop = AbortSignal.any([signal, ended.signal]);
   const deadline = clock.nowMs() + limitMs(probe, role);
   let lookAt = clock.nowMs();
+  let before: string | undefined;
   for (let tries = 0; ; tries++) {
     const leftMs = Math.max(1, deadline - clock.nowMs());
     const failure = await tryProbe(engine, target, probe, { timeoutMs: Math.min(tryLimitMs, leftMs), signal: stop });
     if (failure === undefined) return undefined;
     if (clock.nowMs() >= lookAt) {
-      if (await hasEnded(engine, target)) ended.abort('');
+      if (await hasEnded(engine, target)) ended.abort();
       lookAt = clock.nowMs() + lookEveryMs;
     }
     const delayMs = (role === 'clone' ? eagerDelaysMs[tries] : undefined) ?? probe.intervalMs;
     const restMs = deadline - clock.nowMs();
-    if (stop.aborted || restMs <= 0) return failure;
+    if (stop.aborted) return failure;
+    if (restMs <= 0) return before ?? failure; // the last try was cut short by the deadline: the one before tells more
+    before = failure;
     await clock.sleep(Math.min(delayMs, restMs), stop).catch(() => {}); // cut short by `stop`, which the next turn looks at
     if (stop.aborted) return failure;
   }
@@ -91,10 +96,18 @@ async function hasEnded(engine: Pick<Engine, 'list'>, { id }: InstanceEndpoint):
   return found === undefined || found.state === 'exited';
 }
 
-async function exitedError({ engine }: ReadyDeps, { id }: InstanceEndpoint, { role }: ReadyOptions, how: unknown): Promise<ThawError> {
-  const message = `${role} ${id} ended by itself${how ? ` ${how}` : ''} before it was ready; ${await logTail(engine, id)}`;
+async function exitedError(
+  { engine }: ReadyDeps,
+  { id }: InstanceEndpoint,
+  { role }: ReadyOptions,
+  exit: InstanceExit | undefined,
+): Promise<ThawError> {
+  const message = `${role} ${id} ended by itself${exit ? ` ${describeExit(exit)}` : ''} before it was ready; ${await logTail(engine, id)}`;
   if (role === 'clone') return new ThawError('clone_exited', message, { fix: 'Capture a new golden; its log tells what the app missed.' });
-  return new ThawError('app_exited', message, { fix: "Correct the template's command, env or image; the log tells what the app missed." });
+  const fix = exit?.oomKilled
+    ? "Raise the template's resources.memoryBytes."
+    : "Correct the template's command, env or image; the log tells what the app missed.";
+  return new ThawError('app_exited', message, { fix });
 }
 
 async function notReady(

@@ -10,29 +10,41 @@ export interface AgentDirectory {
   close(): void;
 }
 
-/** Looks an address up once and again after a node did not answer: a claim does not wait for a look-up. */
+interface Connection {
+  readonly client: AgentClient;
+  calls: number;
+}
+
+/**
+ * Looks an address up once and again after a node did not answer: a claim does not wait for a look-up. A connection that was given up is
+ * closed when its last call has ended: one slow bind cuts off no other.
+ */
 export function openAgentDirectory(redis: Redis, token?: string): AgentDirectory {
-  const clients = new Map<string, AgentClient>();
-  const clientOf = async (node: string) => {
-    const known = clients.get(node);
+  const connections = new Map<string, Connection>();
+  const connectionOf = async (node: string) => {
+    const known = connections.get(node);
     if (known) return known;
     const { agent } = await requireNode(redis, node);
-    const client = clients.get(node) ?? connectAgent(agent, token); // another call may have connected meanwhile
-    clients.set(node, client);
-    return client;
+    const connection = connections.get(node) ?? { client: connectAgent(agent, token), calls: 0 }; // another call may have connected meanwhile
+    connections.set(node, connection);
+    return connection;
   };
   return {
     async ask(node, call) {
-      const client = await clientOf(node);
+      const connection = await connectionOf(node);
+      connection.calls++;
       try {
-        return await call(client);
+        return await call(connection.client);
       } catch (error) {
-        if (isThawError(error, 'node_unreachable') && clients.get(node) === client) clients.delete(node);
+        if (isThawError(error, 'node_unreachable') && connections.get(node) === connection) connections.delete(node);
         throw error;
+      } finally {
+        connection.calls--;
+        if (connection.calls === 0 && connections.get(node) !== connection) connection.client.close();
       }
     },
     close: () => {
-      for (const client of clients.values()) client.close();
+      for (const { client } of connections.values()) client.close();
     },
   };
 }

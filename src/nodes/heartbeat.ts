@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import type { Engine } from '#src/engine/engine.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import { writeHeartbeat } from './store.ts';
@@ -16,9 +15,4 @@ export interface HeartbeatDeps {
 export async function beat({ redis, engine, node, bootId, agent }: HeartbeatDeps): Promise<void> {
   const { ok, problems, capacity, fingerprint } = await engine.probe();
   await writeHeartbeat(redis, { name: node, bootId, agent, fit: ok, problems: [...problems], capacity, fingerprint });
-}
-
-/** Another id after a restart of the machine: nothing of before runs any more. */
-export async function readBootId(): Promise<string> {
-  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
 }

@@ -7,7 +7,7 @@ import type { OperationId } from '#src/platform/ids.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis } from '#src/platform/redis.ts';
 import { type PageQuery, readNewest } from '#src/platform/sorted-page.ts';
-import { Operation, OperationState, OperationStep } from './operation.ts';
+import { hasEnded, Operation, OperationState, OperationStep } from './operation.ts';
 
 export interface OperationDraft {
   readonly id: OperationId;
@@ -30,11 +30,13 @@ const endScript = loadLuaScript(import.meta.url, './lua/end-operation.lua');
 const keepMs = 7 * 24 * 3_600_000;
 
 const listKey = `${keyPrefix}operations`;
+/** set: operations that have not ended, for those who take up what a crash cut off. */
+const unfinishedKey = `${keyPrefix}unfinished-operations`;
 const operationKeys = (id: string) => [`${keyPrefix}operation:${id}`, `${keyPrefix}operation-steps:${id}`] as const;
 
 export async function createOperation(redis: Redis, draft: OperationDraft): Promise<Operation> {
   const { id, ...fields } = draft;
-  await createScript.run(redis, [operationKeys(id)[0], listKey], [id, keepMs, ...hashFields(fields)]);
+  await createScript.run(redis, [operationKeys(id)[0], listKey, unfinishedKey], [id, keepMs, ...hashFields(fields)]);
   return requireOperation(redis, id);
 }
 
@@ -56,6 +58,12 @@ export async function requireOperation(redis: Redis, id: OperationId): Promise<O
 export async function listOperations(redis: Redis, query: PageQuery): Promise<Page<Operation>> {
   const { members, ...next } = await readNewest(redis, listKey, query);
   return { items: await getOperations(redis, members), ...next };
+}
+
+/** Queued or running ones of one kind, in no order. */
+export async function listUnfinishedOperations(redis: Redis, kind: string): Promise<Operation[]> {
+  const operations = await getOperations(redis, await redis.smembers(unfinishedKey));
+  return operations.filter((operation) => operation.kind === kind && !hasEnded(operation.state));
 }
 
 const StateReply = OperationState.nullable();
@@ -84,7 +92,7 @@ export async function finishStep(
 /** False when it had ended before: an end is never replaced by another. */
 export async function endOperation(redis: Redis, id: OperationId, end: OperationEnd): Promise<boolean> {
   const { state, ...fields } = end;
-  return (await endScript.run(redis, operationKeys(id), [state, keepMs, ...hashFields(fields)])) === 1;
+  return (await endScript.run(redis, [...operationKeys(id), unfinishedKey], [id, state, keepMs, ...hashFields(fields)])) === 1;
 }
 
 const OperationHash = z.object({

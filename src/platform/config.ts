@@ -121,6 +121,7 @@ function dataPaths(dataDir: string) {
     dataDir,
     lock: join(dataDir, 'thaw.lock'),
     adminKey: join(dataDir, 'admin.key'),
+    node: join(dataDir, 'node'),
     fingerprintKey: join(dataDir, 'fingerprint.key'),
     redis: join(dataDir, 'redis'),
     images: join(dataDir, 'images'),

@@ -84,7 +84,8 @@ function observedNode(node: Node, golden: Golden): ObservedNode {
   const refusal = () => {
     if (node.state !== 'ready') return `is ${node.state}`;
     if (!node.fit) return `is not fit: ${node.problems.join(', ')}`;
-    return golden.node === node.name ? undefined : `does not have the files of ${golden.id}`;
+    if (golden.node !== node.name) return `does not have the files of ${golden.id}`;
+    return node.capacity.diskFreeBytes > 0 ? undefined : 'has no disk left above its reserve';
   };
   return { name: node.name, refusal: refusal(), memoryFreeBytes: node.capacity.memoryFreeBytes };
 }

@@ -1,19 +1,19 @@
 import { listInstances } from '#src/instances/list-instances.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { Redis } from '#src/platform/redis.ts';
-import { removeTemplate, requireTemplate } from './store.ts';
+import { requireTemplate } from './store.ts';
 
 export interface DeleteTemplateDeps {
   readonly redis: Redis;
   /** Names of the pools that keep instances of the template. */
   poolsOf(template: string): Promise<string[]>;
-  /** Takes the template's goldens and aliases away; their files follow. */
-  deleteGoldens(template: string): Promise<void>;
+  /** Takes the template away with its goldens and aliases, in one step. Throws precondition_failed or capture_in_progress. */
+  removeTemplate(template: string, ifMatch: string | undefined): Promise<void>;
 }
 
 /**
- * Removes a template, then its goldens; if that second half is cut off, reconcile finishes it.
- * Throws template_not_found, template_in_use or precondition_failed.
+ * Removes a template and its goldens, so that a new one of its name inherits nothing.
+ * Throws template_not_found, template_in_use, capture_in_progress or precondition_failed.
  */
 export async function deleteTemplate(deps: DeleteTemplateDeps, name: string, ifMatch: string | undefined): Promise<void> {
   await requireTemplate(deps.redis, name);
@@ -29,6 +29,5 @@ export async function deleteTemplate(deps: DeleteTemplateDeps, name: string, ifM
       fix: 'Wait until they are destroyed, or cancel the capture that is under way, and delete it again.',
     });
   }
-  await removeTemplate(deps.redis, name, ifMatch);
-  await deps.deleteGoldens(name);
+  await deps.removeTemplate(name, ifMatch);
 }

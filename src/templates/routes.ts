@@ -71,7 +71,7 @@ const deleteRoute = createRoute({
   request: { params, headers: IfMatchHeaders },
   responses: {
     204: { description: 'Deleted' },
-    ...problemResponses('template_not_found', 'precondition_failed', 'template_in_use', 'golden_in_use', 'capture_in_progress'),
+    ...problemResponses('template_not_found', 'precondition_failed', 'template_in_use', 'capture_in_progress'),
   },
 });
 

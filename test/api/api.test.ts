@@ -38,6 +38,11 @@ describe('API keys', () => {
     await waitUntil(async () => expect((await use()).status).toBe(401));
   });
 
+  it('are not made for tenants yet', async () => {
+    const answer = await service.request('POST', '/v1/keys', { name: 'acme', role: 'tenant' });
+    expect(answer).toMatchObject({ status: 422, body: { errors: [{ in: 'body', path: 'role', message: 'not supported yet' }] } });
+  });
+
   it('the last admin key stays', async () => {
     const list = z.object({ items: z.array(z.object({ id: z.string(), role: z.string() })) });
     const admin = list.parse((await service.request('GET', '/v1/keys')).body).items.find((key) => key.role === 'admin');

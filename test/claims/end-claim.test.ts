@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { forgetClaims } from '#src/claims/store.ts';
 import { expireClaims, forgetOldClaims, loseOrphanedClaims } from '#src/claims/sweep-claims.ts';
 import { InstanceId } from '#src/platform/ids.ts';
 import { type ClaimAnswer, fillPool, parseClaim, startService, type TestService, waitForPool, waitUntil } from '#test/support/service.ts';
@@ -177,9 +176,13 @@ describe('claims that ended', () => {
     await fillPool(service, { ready: 1, max: 2 });
     const { id } = await take();
     await service.request('DELETE', `/v1/claims/${id}`);
+    const minuteMs = 60_000;
+    const ageBy = (ms: number) => service.redis.zincrby('{thaw}:ended-claims', -ms, id);
+    await ageBy(24 * 60 * minuteMs - minuteMs);
     await forgetOldClaims(service);
     expect((await read(id)).state).toBe('released');
-    expect(await forgetClaims(service.redis, -1, 10)).toBe(1);
+    await ageBy(minuteMs);
+    await forgetOldClaims(service);
     expect(await service.request('GET', `/v1/claims/${id}`)).toMatchObject({ status: 404, body: { code: 'claim_not_found' } });
     expect(await service.request('GET', '/v1/claims')).toMatchObject({ body: { items: [] } });
     expect(await service.redis.zcard('{thaw}:tenant-claims:acme')).toBe(0);

@@ -19,6 +19,7 @@ describe('thaw install --root', () => {
 
     const unit = readFileSync(join(root.path, unitPath), 'utf8');
     expect(unit).toContain('KillMode=process');
+    expect(unit).toContain('\nRestart=on-failure\n'); // not after `thaw down --destroy`
     expect(unit).toContain('RequiresMountsFor=/srv/thaw');
     expect(unit).not.toMatch(/@[A-Z_]+@/);
     const verified = spawnSync('systemd-analyze', ['verify', '--man=no', join(root.path, unitPath)], { encoding: 'utf8' });

@@ -10,6 +10,7 @@ import { cloneState, generalise, specialise } from '#src/engine/criu/runc-state.
 import { loadSeccompProfile } from '#src/engine/criu/seccomp-profile.ts';
 import { parseConfig } from '#src/platform/config.ts';
 import { newInstanceId } from '#src/platform/ids.ts';
+import { readMounts } from '#src/platform/mountinfo.ts';
 
 const hybrid = `30 24 0:27 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs rw,mode=755
 31 30 0:28 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw,nsdelegate
@@ -20,11 +21,14 @@ const unified = '30 24 0:27 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsde
 
 describe('cgroups', () => {
   it('a host with only the unified hierarchy is v2', () => {
-    expect(detectCgroupHost(unified)).toEqual({ version: 'v2', hierarchies: [{ names: [''], mount: '/sys/fs/cgroup', version: 2 }] });
+    expect(detectCgroupHost(readMounts(unified))).toEqual({
+      version: 'v2',
+      hierarchies: [{ names: [''], mount: '/sys/fs/cgroup', version: 2 }],
+    });
   });
 
   it('a hybrid host, whose limits are enforced by version 1, is v1', () => {
-    const host = detectCgroupHost(hybrid);
+    const host = detectCgroupHost(readMounts(hybrid));
     expect(host.version).toBe('v1');
     expect(cgroupPathsForRunc({ host, path: '/thaw-1/ins' })).toEqual({
       '': '/sys/fs/cgroup/unified/thaw-1/ins',

@@ -92,6 +92,40 @@ describe('egress', () => {
   });
 });
 
+describe('repair', () => {
+  it('brings isolation and the egress of live sandboxes back after a flush, whatever was flushed', async () => {
+    const [quiet, online] = [await node.prepare(), await prepareOnline()];
+    for (const tables of [['inet', 'bridge'], ['inet'], ['bridge']]) {
+      for (const family of tables) await nft('delete', 'table', family, table());
+      await node.sandboxes.repair();
+      const listed = await nft('list', 'tables');
+      for (const family of ['inet', 'bridge']) expect(listed).toContain(`table ${family} ${table()}\n`);
+      await expectReached(online, tcp(80, world.server));
+      await expectReached(quiet, [], tcp(80, world.server));
+    }
+  });
+
+  it('corrects who has egress without touching the rest', async () => {
+    const [quiet, online] = [await node.prepare(), await prepareOnline()];
+    const handle = async () => /chain to_outside \{ # handle (\d+)/.exec(await nft('-a', 'list', 'table', 'inet', table()))?.[1];
+    const before = await handle();
+    await nft(`delete element inet ${table()} internet { ${online.address} }`);
+    await nft(`add element inet ${table()} internet { ${quiet.address} }`);
+    await node.sandboxes.repair();
+    await expectReached(online, tcp(80, world.server));
+    await expectReached(quiet, [], tcp(80, world.server));
+    expect(before).toBeDefined();
+    expect(await handle()).toBe(before);
+  });
+
+  it('does nothing in a process that has not set up', async () => {
+    await nft('delete', 'table', 'bridge', table());
+    await node.reopen().repair();
+    expect(await nft('list', 'tables')).not.toContain(`table bridge ${table()}\n`);
+    await node.sandboxes.repair();
+  });
+});
+
 describe('a sandbox and the host', () => {
   it('the allowed port is reached, no other one, by whatever address of the host', async () => {
     const addresses = hostAddresses();
@@ -153,6 +187,12 @@ describe('two sandboxes', () => {
     expect(outside.responder.datagrams).not.toContain(`${hostAddress} forged`);
   });
 });
+
+const table = () => `thaw_${node.tag}`;
+
+async function nft(...args: string[]): Promise<string> {
+  return (await run(['nft', ...args], { timeoutMs: 10_000 })).stdout;
+}
 
 async function prepareOnline(): Promise<Sandbox> {
   const sandbox = await node.prepare();

@@ -164,6 +164,16 @@ describe('a restarted process', () => {
   });
 });
 
+describe('a further set-up', () => {
+  it('does not write what is known of the host anew, for the node agent may be adding to it', async () => {
+    const state = join(node.runDir, '..', 'network.json');
+    const before = (await stat(state)).ino;
+    await node.sandboxes.setUp();
+    await node.reopen().setUp();
+    expect((await stat(state)).ino).toBe(before);
+  });
+});
+
 describe('tearing down', () => {
   it('leaves the host’s network as it was, and again is no error', async () => {
     await node.sandboxes.tearDown();

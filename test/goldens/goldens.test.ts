@@ -1,15 +1,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { listAliases, setAlias } from '#src/goldens/aliases.ts';
 import { captureGolden } from '#src/goldens/capture-golden.ts';
-import { deleteGolden, deleteGoldensOf } from '#src/goldens/delete-golden.ts';
+import { deleteGolden } from '#src/goldens/delete-golden.ts';
 import { reconcileGoldens, removeGoldenFiles } from '#src/goldens/reconcile-goldens.ts';
+import { removeTemplate } from '#src/goldens/remove-template.ts';
 import { requestCapture } from '#src/goldens/request-capture.ts';
 import { requestVerify } from '#src/goldens/request-verify.ts';
 import { listGoldens, moveGolden, requireGolden, resolveGolden } from '#src/goldens/store.ts';
 import { runVerify } from '#src/goldens/verify-golden.ts';
 import { restoreInstance } from '#src/instances/restore-instance.ts';
 import { cancelOperation } from '#src/operations/cancel-operation.ts';
-import { getOperation } from '#src/operations/store.ts';
+import { getOperation, listUnfinishedOperations } from '#src/operations/store.ts';
 import { goldenId } from '#src/platform/ids.ts';
 import { putTemplate } from '#src/templates/put-template.ts';
 import { idle, type MemoryNode, recordClone, startMemoryNode, stoppedClock, takeGolden, webSpec } from '#test/support/memory-node.ts';
@@ -70,7 +71,7 @@ describe('a ready golden', () => {
     await restoreInstance(node, id, idle);
     await server.redis.del('{thaw}:aliases:api');
     await expect(deleteGolden(node, first)).rejects.toThrow(id);
-    await deleteGoldensOf(node, 'api');
+    await removeTemplate(node, 'api');
     expect(await removeGoldenFiles(node, first)).toBe(false);
     expect(await node.engine.hasGolden(first)).toBe(true);
   });
@@ -144,11 +145,44 @@ describe('reconciling goldens', () => {
     expect(await requireGolden(server.redis, first)).toMatchObject({ state: 'failed', problem: { code: 'cancelled' } });
   });
 
+  it('asks again for a verify that was cut off, until it has ended', async () => {
+    await takeGolden(node, 'api');
+    const lost = { ...node, jobs: { ...node.jobs, verify: () => Promise.reject(new Error('killed')) } };
+    await expect(requestVerify(lost, first)).rejects.toThrow('killed');
+    const [queued] = await listUnfinishedOperations(server.redis, 'verify-golden');
+    if (!queued) throw new Error('the operation was recorded before its job');
+    await reconcileGoldens(node);
+    const stopped = AbortSignal.abort(new Error('the worker stops'));
+    await expect(runVerify(node, queued.id, stopped)).rejects.toThrow('the worker stops');
+    expect((await getOperation(server.redis, queued.id))?.state).toBe('running');
+    await reconcileGoldens(node);
+    await runVerify(node, queued.id, idle);
+    await reconcileGoldens(node);
+    expect((await getOperation(server.redis, queued.id))?.state).toBe('succeeded');
+    expect(node.asked.filter((each) => each === `verify ${queued.id}`)).toHaveLength(2);
+  });
+
+  it('leaves the verifies of other nodes to them', async () => {
+    await takeGolden(node, 'api');
+    const { id } = await requestVerify(node, first);
+    await reconcileGoldens({ ...node, node: 'n2' });
+    expect(node.asked.filter((each) => each === `verify ${id}`)).toHaveLength(1);
+  });
+
+  it('goes on when what a capture left can not be destroyed, and says so', async () => {
+    await takeGolden(node, 'api');
+    await requestCapture(node, 'api', { promote: true });
+    await server.redis.del(`{thaw}:golden:${first}`, `{thaw}:operation:${(await requireGolden(server.redis, second)).operation}`);
+    node.engine.faults.failNext('destroy', 'subprocess_failed');
+    const failures = [{ golden: second, error: expect.objectContaining({ code: 'subprocess_failed' }) }];
+    expect(await reconcileGoldens(node)).toEqual({ removed: [first], failures });
+  });
+
   it('removes files that no record speaks of, and keeps the others', async () => {
     await takeGolden(node, 'api');
     await takeGolden(node, 'api');
     await server.redis.del(`{thaw}:golden:${first}`);
-    expect(await reconcileGoldens(node)).toEqual({ removed: [first] });
+    expect(await reconcileGoldens(node)).toEqual({ removed: [first], failures: [] });
     expect(await node.engine.listGoldens()).toEqual([second]);
   });
 });

@@ -52,13 +52,13 @@ async function bind(id: InstanceId, claim: string): Promise<void> {
 describe('reconcile', () => {
   it('adopts what is recorded and runs', async () => {
     const ids = [await warmClone(), await claimedClone()];
-    expect(await reconcileNode(deps, false)).toEqual({ destroyed: 0, lost: 0, adopted: 2 });
+    expect(await reconcileNode(deps, false)).toEqual({ destroyed: 0, lost: 0, adopted: 2, failures: [] });
     expect((await running()).toSorted()).toEqual(ids.toSorted());
   });
 
   it('destroys what runs without a record', async () => {
     await node.engine.restore(golden, newInstanceId());
-    expect(await reconcileNode(deps, false)).toEqual({ destroyed: 1, lost: 0, adopted: 0 });
+    expect(await reconcileNode(deps, false)).toEqual({ destroyed: 1, lost: 0, adopted: 0, failures: [] });
     expect(await running()).toEqual([]);
   });
 
@@ -66,7 +66,7 @@ describe('reconcile', () => {
     const [warm, claimed] = [await warmClone(), await claimedClone()];
     await node.engine.destroy(warm);
     node.engine.kill(claimed, 1);
-    expect(await reconcileNode(deps, false)).toEqual({ destroyed: 0, lost: 2, adopted: 0 });
+    expect(await reconcileNode(deps, false)).toEqual({ destroyed: 0, lost: 2, adopted: 0, failures: [] });
     expect([await stateOf(warm), await stateOf(claimed), lost]).toEqual(['failed', 'failed', [claimed]]);
     expect(await running()).toEqual([]);
   });
@@ -93,7 +93,7 @@ describe('reconcile', () => {
 
   it('leaves to its job what is being restored, though it does not run yet', async () => {
     const id = await recordClone(node, golden);
-    expect(await reconcileNode(deps, false)).toEqual({ destroyed: 0, lost: 0, adopted: 0 });
+    expect(await reconcileNode(deps, false)).toEqual({ destroyed: 0, lost: 0, adopted: 0, failures: [] });
     expect(await stateOf(id)).toBe('restoring');
   });
 
@@ -104,12 +104,14 @@ describe('reconcile', () => {
     expect([lost, await running()]).toEqual([[ids[1]], []]);
   });
 
-  it('looks at every instance even when one of them can not be destroyed', async () => {
+  it('looks at every instance even when one of them can not be destroyed, and tells which', async () => {
     await node.engine.restore(golden, newInstanceId());
     await node.engine.restore(golden, newInstanceId());
     node.engine.faults.failNext('destroy', 'subprocess_failed');
-    await expect(reconcileNode(deps, false)).rejects.toThrow('failed for 1 instances');
-    expect(await running()).toHaveLength(1);
+    const { destroyed, failures } = await reconcileNode(deps, false);
+    const [left] = await running();
+    expect(destroyed).toBe(1);
+    expect(failures).toEqual([{ instance: left, error: expect.objectContaining({ code: 'subprocess_failed' }) }]);
   });
 });
 

@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { expect, test } from 'vitest';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
 import { findCriu } from '#src/engine/criu/find-criu.ts';
-import { judgeCgroupMode, judgeControllers, parseCgroupMounts } from '#src/nodes/doctor/cgroups.ts';
+import { judgeCgroupMode, judgeControllers, readCgroupMounts, tryGroup } from '#src/nodes/doctor/cgroups.ts';
 import { judgeCriuCheck, judgeCriuVersion, judgeKdat, parseCriuVersion } from '#src/nodes/doctor/criu.ts';
 import { checkHardConditions, runDoctor } from '#src/nodes/doctor/doctor.ts';
 import { formatFindings } from '#src/nodes/doctor/finding.ts';
@@ -119,20 +123,46 @@ const hybrid = [
 ].join('\n');
 
 test('cgroup version 2 passes, hybrid is warned of, none fails', () => {
-  expect(judgeCgroupMode(parseCgroupMounts(v2Only))).toMatchObject({ status: 'pass', found: 'v2' });
-  expect(judgeCgroupMode(parseCgroupMounts(hybrid))).toMatchObject({
+  expect(judgeCgroupMode(readCgroupMounts(v2Only))).toMatchObject({ status: 'pass', found: 'v2' });
+  expect(judgeCgroupMode(readCgroupMounts(hybrid))).toMatchObject({
     status: 'warn',
     found: 'hybrid: 2 version 1 hierarchies beside version 2',
   });
-  expect(judgeCgroupMode(parseCgroupMounts('22 1 0:20 / /proc rw - proc proc rw')).status).toBe('fail');
+  expect(judgeCgroupMode(readCgroupMounts('22 1 0:20 / /proc rw - proc proc rw')).status).toBe('fail');
 });
 
 test('controllers that are missing or not ours to write are hard', () => {
-  const unified = parseCgroupMounts(v2Only);
+  const unified = readCgroupMounts(v2Only);
   expect(judgeControllers(unified, 'cpuset cpu io memory pids', []).status).toBe('pass');
   expect(judgeControllers(unified, 'cpuset cpu io pids', [])).toMatchObject({ status: 'fail', found: 'without memory' });
-  expect(judgeControllers(unified, 'cpu memory pids', ['/sys/fs/cgroup'])).toMatchObject({ status: 'fail' });
-  expect(judgeControllers(parseCgroupMounts(hybrid), '', [])).toMatchObject({ status: 'fail', found: 'without pids, freezer, devices' });
+  expect(judgeControllers(unified, 'cpu memory pids', ['/sys/fs/cgroup refuses'])).toMatchObject({
+    status: 'fail',
+    found: '/sys/fs/cgroup refuses',
+  });
+  expect(judgeControllers(readCgroupMounts(hybrid), '', [])).toMatchObject({ status: 'fail', found: 'without pids, freezer, devices' });
+});
+
+test('a cgroup that can not hand its controllers down is told, although root may write to it', async () => {
+  const root = readCgroupMounts().find(({ version }) => version === 2)?.mountPoint ?? expect.fail('no cgroup version 2 here');
+  const [controller = 'memory'] = (await readFile(join(root, 'cgroup.controllers'), 'utf8')).trim().split(' ');
+  const subtree = join(root, 'cgroup.subtree_control');
+  const wasHandedDown = (await readFile(subtree, 'utf8')).includes(controller);
+  const group = await mkdtemp(join(root, 'thaw-doctor-test-'));
+  const sleeper = spawn('sleep', ['1000'], { stdio: 'ignore' });
+  try {
+    await writeFile(subtree, `+${controller}`);
+    expect(await tryGroup(group, controller)).toBeUndefined();
+    await writeFile(join(group, 'cgroup.subtree_control'), `-${controller}`);
+    await writeFile(join(group, 'cgroup.procs'), String(sleeper.pid));
+    expect(await tryGroup(group, controller)).toBe(`${group} can not hand ${controller} down, for processes sit in it`);
+    expect(await readdir(group)).not.toContainEqual(expect.stringContaining('thaw-doctor-'));
+    expect(await tryGroup('/proc')).toMatch(/^\/proc refuses \(/);
+  } finally {
+    sleeper.kill('SIGKILL');
+    await once(sleeper, 'exit');
+    await vi.waitFor(() => rmdir(group));
+    if (!wasHandedDown) await writeFile(subtree, `-${controller}`);
+  }
 });
 
 test('a file system that can not carry an overlay is hard, and what mount said is told', () => {
@@ -164,13 +194,14 @@ test('merging, huge pages and strict overcommit are told with their costs, never
   expect(judgeOvercommit('0').status).toBe('pass');
 });
 
-test('an ordinary user is stopped; root without CAP_SYS_RESOURCE is only warned', () => {
+test('an ordinary user is stopped; root without CAP_SYS_RESOURCE or CAP_SYS_NICE is only warned', () => {
   expect(judgeRoot('Uid:\t1000\t1000\t1000\t1000').status).toBe('fail');
   expect(judgeRoot('Uid:\t0\t0\t0\t0').status).toBe('pass');
   const statuses = (capabilities: string) => judgeCapabilities(`CapEff:\t${capabilities}`).map(({ status }) => status);
-  expect(statuses('000001ffffffffff')).toEqual(['pass', 'pass']);
-  expect(statuses('000001fffeffffff')).toEqual(['pass', 'warn']);
-  expect(statuses('00000000a80425fb')).toEqual(['fail', 'warn']);
+  expect(statuses('000001ffffffffff')).toEqual(['pass', 'pass', 'pass']);
+  expect(statuses('000001fffeffffff')).toEqual(['pass', 'pass', 'warn']);
+  expect(statuses('000001ffff7fffff')).toEqual(['pass', 'warn', 'pass']);
+  expect(statuses('00000000a80425fb')).toEqual(['fail', 'warn', 'warn']);
 });
 
 test('a foreign Redis that does not fsync every write, or evicts, is warned of', () => {
@@ -205,6 +236,7 @@ test('programs without which nothing works are hard; those for images and mergin
   const statuses = (missing: string) => judgePrograms((name) => name !== missing).map(({ id, status }) => `${id} ${status}`);
   expect(statuses('none')).toEqual(['programs pass']);
   expect(statuses('conmon')).toContain('program_conmon fail');
+  for (const name of ['hostname', 'mkfifo', 'setpriv']) expect(statuses(name)).toContain(`program_${name} fail`);
   expect(statuses('skopeo')).toContain('program_skopeo warn');
   expect(statuses('perl')).toContain('program_perl warn');
 });

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { beat, readBootId } from '#src/nodes/heartbeat.ts';
+import { beat } from '#src/nodes/heartbeat.ts';
 import { getNode, listNodes, pickNode, setCordoned } from '#src/nodes/store.ts';
+import { readBootId } from '#src/platform/boot-id.ts';
 import { type MemoryNode, startMemoryNode } from '#test/support/memory-node.ts';
 import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
 
@@ -19,7 +20,7 @@ afterEach(() => node.close());
 
 describe('a heartbeat', () => {
   it('tells what the node is and can take', async () => {
-    const bootId = await readBootId();
+    const bootId = readBootId();
     await beat({ ...node, bootId, agent: 'unix:/run/agent.sock' });
     expect(await getNode(server.redis, 'n1')).toMatchObject({
       name: 'n1',

@@ -39,8 +39,9 @@ export async function startMemoryNode(redis: Redis, timings: Partial<MemoryTimin
   const ask = (verb: string) => async (_node: string, id: string) => {
     asked.push(`${verb} ${id}`);
   };
+  const goldens = { ...goldenSource(redis), restored: async () => {} };
   const jobs = { capture: ask('capture'), verify: ask('verify'), removeGolden: ask('removeGolden') };
-  return { redis, engine, clock: systemClock, goldens: goldenSource(redis), node, asked, jobs, close: () => engine.close() };
+  return { redis, engine, clock: systemClock, goldens, node, asked, jobs, close: () => engine.close() };
 }
 
 /** A web app that is ready once it answers. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { removeTemplate } from '#src/goldens/remove-template.ts';
 import { templateRoutes } from '#src/templates/routes.ts';
 import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
 import { type Call, roomApp } from '#test/support/room-app.ts';
@@ -16,7 +17,12 @@ beforeEach(async () => {
   call = roomApp('admin', (app) => templateRoutes(app, deps()));
 });
 
-const deps = () => ({ redis: server.redis, poolsOf: async () => [], deleteGoldens: async () => {} });
+const jobs = { capture: async () => {}, verify: async () => {}, removeGolden: async () => {} };
+const deps = () => ({
+  redis: server.redis,
+  poolsOf: async () => [],
+  removeTemplate: (name: string, ifMatch: string | undefined) => removeTemplate({ redis: server.redis, jobs }, name, ifMatch),
+});
 
 describe('templates over HTTP', () => {
   it('are created with 201, replaced with 200, read with their ETag and deleted with 204', async () => {

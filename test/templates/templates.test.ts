@@ -1,11 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { listAliases } from '#src/goldens/aliases.ts';
+import { reconcileGoldens } from '#src/goldens/reconcile-goldens.ts';
+import { removeTemplate } from '#src/goldens/remove-template.ts';
+import { requestCapture } from '#src/goldens/request-capture.ts';
+import { createGolden, listGoldens } from '#src/goldens/store.ts';
 import { createInstance } from '#src/instances/store.ts';
-import { newInstanceId } from '#src/platform/ids.ts';
+import { newInstanceId, newOperationId } from '#src/platform/ids.ts';
 import { deleteTemplate } from '#src/templates/delete-template.ts';
 import { putTemplate } from '#src/templates/put-template.ts';
 import { getTemplate, listTemplates, requireTemplate } from '#src/templates/store.ts';
 import { TemplateSpec, workloadOf } from '#src/templates/template.ts';
-import { webSpec } from '#test/support/memory-node.ts';
+import { type MemoryNode, startMemoryNode, takeGolden, webSpec } from '#test/support/memory-node.ts';
 import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
 
 let server: TestRedis;
@@ -61,35 +66,64 @@ describe('a template', () => {
 });
 
 describe('deleting a template', () => {
-  const deps = (pools: string[] = [], deleted: string[] = []) => ({
-    redis: server.redis,
-    poolsOf: async () => pools,
-    deleteGoldens: async (template: string) => void deleted.push(template),
+  let node: MemoryNode;
+  beforeEach(async () => {
+    node = await startMemoryNode(server.redis);
+  });
+  afterEach(() => node.close());
+  const remove = (ifMatch?: string, pools: string[] = []) => {
+    const removeIt = (name: string, etag: string | undefined) => removeTemplate(node, name, etag);
+    return deleteTemplate({ redis: server.redis, poolsOf: async () => pools, removeTemplate: removeIt }, 'api', ifMatch);
+  };
+  const goldens = async () => (await listGoldens(server.redis, 'api', { limit: 10 })).items.map(({ id }) => id);
+
+  it('takes its goldens and aliases away with it, and their files follow', async () => {
+    const golden = await takeGolden(node, 'api');
+    await remove();
+    expect([await getTemplate(server.redis, 'api'), await goldens(), await listAliases(server.redis, 'api')]).toEqual([undefined, [], {}]);
+    expect(node.asked).toContain(`removeGolden ${golden}`);
+    expect(await reconcileGoldens(node)).toMatchObject({ removed: [golden] });
   });
 
-  it('takes its goldens away with it', async () => {
-    await put('api');
-    const deleted: string[] = [];
-    await deleteTemplate(deps([], deleted), 'api', undefined);
-    expect([await getTemplate(server.redis, 'api'), deleted]).toEqual([undefined, ['api']]);
+  it('leaves nothing to a new one of its name, even when it is cut off once Redis knows', async () => {
+    await takeGolden(node, 'api');
+    const crash = async () => Promise.reject(new Error('killed'));
+    await expect(removeTemplate({ ...node, jobs: { ...node.jobs, removeGolden: crash } }, 'api')).rejects.toThrow('killed');
+    await put('api', { image: 'dir:/other' });
+    expect([await goldens(), await listAliases(server.redis, 'api')]).toEqual([[], {}]);
+    expect(await takeGolden(node, 'api')).toBe('api@2');
+  });
+
+  it('lets no capture begin that read it before', async () => {
+    const { template } = await put('api');
+    await remove();
+    const late = createGolden(server.redis, { template, node: 'n1', operation: newOperationId() });
+    await expect(late).rejects.toMatchObject({ code: 'template_not_found' });
+    expect(await goldens()).toEqual([]);
   });
 
   it('is refused while a pool uses it', async () => {
     await put('api');
-    await expect(deleteTemplate(deps(['web']), 'api', undefined)).rejects.toMatchObject({ code: 'template_in_use' });
+    await expect(remove(undefined, ['web'])).rejects.toMatchObject({ code: 'template_in_use' });
   });
 
   it('is refused while an instance of it lives', async () => {
     await put('api');
     await createInstance(server.redis, { id: newInstanceId(), pool: '', template: 'api', node: 'n1', role: 'primer', state: 'starting' });
-    await expect(deleteTemplate(deps(), 'api', undefined)).rejects.toMatchObject({ code: 'template_in_use' });
+    await expect(remove()).rejects.toMatchObject({ code: 'template_in_use' });
+  });
+
+  it('is refused while it is being captured', async () => {
+    await put('api');
+    const { id } = await requestCapture(node, 'api', { promote: true });
+    await expect(remove()).rejects.toMatchObject({ code: 'capture_in_progress', fix: expect.stringContaining(id) });
+    expect((await getTemplate(server.redis, 'api'))?.name).toBe('api');
   });
 
   it('takes nothing away when its etag is another', async () => {
-    await put('api');
-    const deleted: string[] = [];
-    await expect(deleteTemplate(deps([], deleted), 'api', 'stale')).rejects.toMatchObject({ code: 'precondition_failed' });
-    expect(deleted).toEqual([]);
+    const golden = await takeGolden(node, 'api');
+    await expect(remove('stale')).rejects.toMatchObject({ code: 'precondition_failed' });
+    expect([await goldens(), await listAliases(server.redis, 'api')]).toEqual([[golden], { stable: 1 }]);
   });
 });
 

@@ -4,15 +4,18 @@ import type { Binding } from '#src/engine/engine.ts';
 import { isErrnoError } from '#src/platform/errno.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
-import type { AccessDeps } from './instance-access.ts';
+import type { CriuDeps } from './engine-deps.ts';
 import { instanceLayout } from './instance-layout.ts';
 import { isRunning, readBindView, readBoundRecord, writeBoundRecord } from './instance-record.ts';
+
+/** Of the sandboxes no more than a process beside the engine's has, too. */
+type BindDeps = Pick<CriuDeps, 'paths'> & { readonly sandboxes: Pick<CriuDeps['sandboxes'], 'setEgress'> };
 
 /**
  * Tells an instance whom it belongs to: /run/thaw/binding.json, in a tmpfs, readable by the app's user only (law 8).
  * The engine's own note of it (no secrets) is written first: an instance that may have seen a tenant is never warm again.
  */
-export async function bindInstance(deps: Pick<AccessDeps, 'paths' | 'sandboxes'>, id: InstanceId, binding: Binding): Promise<void> {
+export async function bindInstance(deps: BindDeps, id: InstanceId, binding: Binding): Promise<void> {
   const layout = instanceLayout(deps.paths, id);
   const record = readBindView(layout);
   if (!isRunning(record)) {

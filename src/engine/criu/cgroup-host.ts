@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readMounts } from '#src/platform/mountinfo.ts';
 
 /** One mounted hierarchy. Version 2 has a single one, named ''; hybrid hosts have both kinds. */
 interface Hierarchy {
@@ -22,16 +22,11 @@ export interface Cgroup {
 
 const knownControllers = /^(?:cpu|cpuacct|cpuset|memory|devices|freezer|blkio|pids|net_cls|net_prio|perf_event|hugetlb|rdma|misc|name=.+)$/;
 
-/** Reads /proc/self/mountinfo. A host whose limits are enforced by version 1 controllers counts as v1, also when hybrid. */
-export function detectCgroupHost(mountinfo = readFileSync('/proc/self/mountinfo', 'utf8')): CgroupHost {
-  const hierarchies = mountinfo.split('\n').flatMap((line): Hierarchy[] => {
-    const [before, after] = line.split(' - ');
-    const mount = before?.split(' ')[4];
-    const [type, , options] = after?.split(' ') ?? [];
-    if (mount === undefined) return [];
+/** A host whose limits are enforced by version 1 controllers counts as v1, also when hybrid. */
+export function detectCgroupHost(mounts = readMounts()): CgroupHost {
+  const hierarchies = mounts.flatMap(({ mountPoint: mount, type, options }): Hierarchy[] => {
     if (type === 'cgroup2') return [{ names: [''], mount, version: 2 }];
-    if (type === 'cgroup') return [{ names: (options ?? '').split(',').filter((name) => knownControllers.test(name)), mount, version: 1 }];
-    return [];
+    return type === 'cgroup' ? [{ names: options.filter((name) => knownControllers.test(name)), mount, version: 1 }] : [];
   });
   return { version: hierarchies.some(({ names }) => names.includes('memory')) ? 'v1' : 'v2', hierarchies };
 }

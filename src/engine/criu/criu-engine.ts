@@ -1,5 +1,6 @@
 import type { Engine } from '#src/engine/engine.ts';
 import type { SandboxProvider } from '#src/engine/sandbox/sandbox.ts';
+import { readBootId } from '#src/platform/boot-id.ts';
 import type { DataPaths } from '#src/platform/config.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
@@ -12,7 +13,7 @@ import { guardDisk } from './disk-guard.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
 import { execInInstance } from './exec-in-instance.ts';
 import { GoldenStore } from './golden-store.ts';
-import { hasSysResource, isTmpfs, readBootId } from './host-facts.ts';
+import { hasSysResource, isTmpfs } from './host-facts.ts';
 import type { ImageStore } from './images/image-store.ts';
 import { openInstanceAccess, requireRunning } from './instance-access.ts';
 import { instanceLayout } from './instance-layout.ts';
@@ -28,6 +29,8 @@ import { restoreInstance } from './restore-instance.ts';
 import { createRunc } from './runc.ts';
 import { startInstance } from './start-instance.ts';
 import { watchExits } from './watch-exits.ts';
+
+const repairEveryMs = 10_000;
 
 export interface CriuEngineOptions {
   readonly paths: DataPaths;
@@ -65,6 +68,7 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
       evictions.set(id, `it had written ${Math.round(writtenBytes / 1024 / 1024)} MB and the disk reserve was being used up`);
       await killCgroup(instanceCgroup(deps, id));
     }),
+    repairFirewall(deps),
   ]);
 
   return {
@@ -136,6 +140,12 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
 async function freeze(deps: CriuDeps, id: InstanceId, frozen: boolean): Promise<void> {
   requireRunning(deps, id);
   await setFrozen(instanceCgroup(deps, id), frozen);
+}
+
+/** Somebody may flush the host's firewall (`systemctl restart nftables` does), and with it what keeps instances apart. */
+function repairFirewall({ sandboxes }: CriuDeps): () => void {
+  const timer = setInterval(() => void sandboxes.repair().catch(() => {}), repairEveryMs); // what failed is tried again
+  return () => clearInterval(timer);
 }
 
 /** Whatever an abort made fail, the caller hears of the abort. */

@@ -12,10 +12,6 @@ export function isTmpfs(path: string): boolean {
   return statfsSync(path).type === tmpfsMagic;
 }
 
-export function readBootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-}
-
 /** Real uid and gid of a process; undefined when it is gone. */
 export function readOwner(pid: number): { uid: number; gid: number } | undefined {
   try {

@@ -1,5 +1,4 @@
 import type { InstanceAccess } from '#src/engine/engine.ts';
-import type { SandboxProvider } from '#src/engine/sandbox/sandbox.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { KeyedMutex } from '#src/platform/semaphore.ts';
@@ -11,7 +10,7 @@ import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
 import { instanceLayout } from './instance-layout.ts';
 import { isRunning, readInstanceRecord } from './instance-record.ts';
 
-export type AccessDeps = Pick<CriuDeps, 'paths' | 'tag'> & { readonly sandboxes: Pick<SandboxProvider, 'setEgress'> };
+export type AccessDeps = Pick<CriuDeps, 'paths' | 'tag'> & { readonly sandboxes: Pick<CriuDeps['sandboxes'], 'setEgress'> };
 
 /** Works on what the engine recorded in its files; needs no set-up of the node and may run beside the engine. */
 export function openInstanceAccess(options: AccessDeps, cgroupHost: CgroupHost = detectCgroupHost()): InstanceAccess {

@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readMounts } from '#src/platform/mountinfo.ts';
 import { run } from '#src/platform/subprocess.ts';
 import { makeCgroupMountPoints } from './cgroup-mounts.ts';
 import { limitAllInstances, makeCgroup, removeCgroup } from './cgroups.ts';
@@ -6,7 +7,7 @@ import { allInstancesCgroup, type CriuDeps, criuConfigFile, criuOptions, criuRun
 import { boundDirectory, exitsDirectory, runcRoot } from './instance-layout.ts';
 import { primeKdat } from './kdat.ts';
 import { readMemoryInfo } from './node-reserve.ts';
-import { isMounted, listMounts, unmount } from './overlay.ts';
+import { isMounted, unmount } from './overlay.ts';
 
 /** Makes what all instances share: directories, our tmpfs, CRIU's options, the parent cgroup, bridge and firewall. Idempotent; safe under live instances. */
 export async function setUpNode(deps: CriuDeps): Promise<void> {
@@ -29,8 +30,8 @@ export async function setUpNode(deps: CriuDeps): Promise<void> {
 export async function tearDownNode(deps: CriuDeps): Promise<void> {
   await deps.sandboxes.tearDown();
   await removeCgroup(allInstancesCgroup(deps));
-  const ours = listMounts().filter((path) => path.startsWith(`${deps.paths.dataDir}/`));
-  for (const path of ours.reverse()) await unmount(path);
+  const ours = readMounts().filter(({ mountPoint }) => mountPoint.startsWith(`${deps.paths.dataDir}/`));
+  for (const { mountPoint } of ours.reverse()) await unmount(mountPoint);
   rmSync(deps.paths.run, { recursive: true, force: true });
 }
 

@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync } from 'node:fs';
-import { isErrnoError } from '#src/platform/errno.ts';
+import { mkdirSync } from 'node:fs';
+import { readMounts } from '#src/platform/mountinfo.ts';
 import { run, SubprocessError } from '#src/platform/subprocess.ts';
 import type { InstanceLayout } from './instance-layout.ts';
 
@@ -29,18 +29,5 @@ export async function unmount(path: string): Promise<void> {
 }
 
 export function isMounted(path: string): boolean {
-  return listMounts().includes(path);
-}
-
-/** Mount points of this mount namespace, in the order they were made. */
-export function listMounts(): string[] {
-  try {
-    const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
-    return lines.flatMap(
-      (line) => line.split(' ')[4]?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))) ?? [],
-    );
-  } catch (error) {
-    if (isErrnoError(error, 'ENOENT')) return [];
-    throw error;
-  }
+  return readMounts().some(({ mountPoint }) => mountPoint === path);
 }

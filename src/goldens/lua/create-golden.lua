@@ -2,8 +2,10 @@
   KEYS[1] number    counter of the template
   KEYS[2] goldens   zset  number by number
   KEYS[3] captures  hash  template → id of the golden under way
+  KEYS[4] template  hash
   ARGV[1] template   ARGV[2] prefix of the golden hashes   ARGV[3…] further fields of the hash: name, value, …
-  Answers {'created', id} or {'under_way', id of the other one}. ]]
+  Answers {'created', id}, {'under_way', id of the other one} or {'no_template'}. ]]
+if redis.call('EXISTS', KEYS[4]) == 0 then return { 'no_template' } end
 local other = redis.call('HGET', KEYS[3], ARGV[1])
 if other then return { 'under_way', other } end
 

@@ -1,17 +1,25 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isErrnoError } from '#src/platform/errno.ts';
+import { readMounts } from '#src/platform/mountinfo.ts';
 import { type Condition, type Finding, fail, pass, warn } from './finding.ts';
 import { readText } from './read-text.ts';
 
 export async function checkCgroups(): Promise<Finding[]> {
-  const mounts = parseCgroupMounts((await readText('/proc/self/mountinfo')) ?? '');
+  const mounts = readCgroupMounts();
   const unified = mounts.find(({ version }) => version === 2);
   const controllers = unified ? await readText(`${unified.mountPoint}/cgroup.controllers`) : undefined;
-  const refused: string[] = [];
-  for (const { mountPoint } of mounts) {
-    await access(mountPoint, constants.W_OK).catch(() => refused.push(mountPoint));
-  }
-  return [judgeCgroupMode(mounts), judgeControllers(mounts, controllers ?? '', refused)];
+  const isUnified = mounts.every(({ version }) => version === 2);
+  const refusals = await Promise.all(mounts.map(({ mountPoint }) => tryGroup(mountPoint, isUnified ? 'memory' : undefined)));
+  return [
+    judgeCgroupMode(mounts),
+    judgeControllers(
+      mounts,
+      controllers ?? '',
+      refusals.filter((refusal) => refusal !== undefined),
+    ),
+  ];
 }
 
 export interface CgroupMount {
@@ -21,15 +29,30 @@ export interface CgroupMount {
   readonly options: readonly string[];
 }
 
-/** Reads /proc/self/mountinfo: mount point before the ` - `, type and super options behind it. */
-export function parseCgroupMounts(mountinfo: string): CgroupMount[] {
-  return mountinfo.split('\n').flatMap((line) => {
-    const [before = '', after = ''] = line.split(' - ');
-    const [type, , options = ''] = after.split(' ');
-    const mountPoint = before.split(' ')[4];
-    if (mountPoint === undefined || (type !== 'cgroup' && type !== 'cgroup2')) return [];
-    return [{ mountPoint, version: type === 'cgroup2' ? 2 : 1, options: options.split(',') } as const];
+/** @param mountinfo another text than that of this process */
+export function readCgroupMounts(mountinfo?: string): CgroupMount[] {
+  return readMounts(mountinfo).flatMap(({ mountPoint, type, options }) => {
+    if (type !== 'cgroup' && type !== 'cgroup2') return [];
+    return [{ mountPoint, version: type === 'cgroup2' ? 2 : 1, options } as const];
   });
+}
+
+/**
+ * Does what the engine will do: hands the controller down from the root, where that is needed, and makes a group, which goes away again.
+ * The controller stays handed down: taken back, it would be missing in the groups of a Thaw that starts at this moment.
+ * Answers what the kernel refused, in words.
+ */
+export async function tryGroup(mountPoint: string, controller?: string): Promise<string | undefined> {
+  const group = join(mountPoint, `thaw-doctor-${randomUUID()}`);
+  try {
+    if (controller !== undefined) await writeFile(join(mountPoint, 'cgroup.subtree_control'), `+${controller}`);
+    await mkdir(group);
+    await rmdir(group);
+    return undefined;
+  } catch (error) {
+    if (isErrnoError(error, 'EBUSY')) return `${mountPoint} can not hand ${controller} down, for processes sit in it`;
+    return `${mountPoint} refuses (${error instanceof Error ? error.message : error})`;
+  }
 }
 
 export function judgeCgroupMode(mounts: readonly CgroupMount[]): Finding {
@@ -53,20 +76,20 @@ export function judgeCgroupMode(mounts: readonly CgroupMount[]): Finding {
 
 /**
  * @param unifiedControllers the text of version 2's cgroup.controllers
- * @param refused mount points that this process may not write to
+ * @param refusals what the kernel refused in trials, in words
  */
-export function judgeControllers(mounts: readonly CgroupMount[], unifiedControllers: string, refused: readonly string[]): Finding {
+export function judgeControllers(mounts: readonly CgroupMount[], unifiedControllers: string, refusals: readonly string[]): Finding {
   const condition: Condition = {
     id: 'cgroup_controllers',
     title: 'Cgroup controllers',
     cost: 'memory, CPU and process limits of instances can not be kept, and instances can not be frozen',
-    fix: 'Enable the controllers at boot (cgroup_enable=memory), and give Thaw the cgroup file system writable.',
+    fix: 'Enable the controllers at boot (cgroup_enable=memory), and give Thaw the cgroup file system writable; in a container run it with --cgroupns=host, or move what sits in its cgroup root to a group below first.',
   };
   const isUnified = mounts.every(({ version }) => version === 2);
   const there = new Set([...unifiedControllers.split(/\s+/), ...mounts.flatMap(({ options, version }) => (version === 1 ? options : []))]);
   const needed = isUnified ? ['memory', 'cpu', 'pids'] : ['memory', 'cpu', 'pids', 'freezer', 'devices'];
   const missing = needed.filter((name) => !there.has(name));
   if (missing.length > 0) return fail(condition, `without ${missing.join(', ')}`);
-  if (refused.length > 0) return fail(condition, `${refused.join(', ')} may not be written to`);
+  if (refusals.length > 0) return fail(condition, refusals.join('; '));
   return pass(condition, needed.join(', '));
 }

@@ -18,7 +18,7 @@ export interface DoctorDeps {
 
 /**
  * Judges every condition of this machine that the configured engine needs. It leaves the machine as it found it: the overlay trial
- * lives in a mount namespace of its own, and `criu check` writes at most its cache /run/criu.kdat.
+ * lives in a mount namespace of its own, a cgroup of a trial is removed, and `criu check` writes at most its cache /run/criu.kdat.
  */
 export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
   const { config } = deps;

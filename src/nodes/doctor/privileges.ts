@@ -31,6 +31,7 @@ const neededCapabilities = {
   CAP_SYS_ADMIN: 21,
   CAP_MKNOD: 27,
 } as const;
+const sysNice = 23;
 const sysResource = 24;
 
 export function judgeCapabilities(status: string): Finding[] {
@@ -49,10 +50,17 @@ export function judgeCapabilities(status: string): Finding[] {
     cost: 'apps whose processes run under several uids can not be checkpointed, and rlimits can not be raised; one uid for all of an app works',
     fix: 'Run Thaw where root holds CAP_SYS_RESOURCE, or give all processes of an app one uid and gid.',
   };
+  const nice: Condition = {
+    id: 'cap_sys_nice',
+    title: 'CAP_SYS_NICE',
+    cost: 'the API and the node agent can not go before refills: claims wait behind them when processors are short',
+    fix: 'Run Thaw where root holds CAP_SYS_NICE (in a container: --privileged or --cap-add SYS_NICE).',
+  };
   return [
     missing.length > 0
       ? fail(needed, `without ${missing.join(', ')}`)
       : pass(needed, `all ${Object.keys(neededCapabilities).length} that are needed`),
+    has(sysNice) ? pass(nice, 'yes') : warn(nice, 'no'),
     has(sysResource) ? pass(resource, 'yes') : warn(resource, 'no'),
   ];
 }

@@ -17,7 +17,7 @@ async function checkEmbeddedRedis(): Promise<Finding[]> {
   return [judgeRedisVersion(server, version && /v=(\S+)/.exec(version)?.[1]), judgeDurability('embedded')];
 }
 
-/** 6.2 is what BullMQ and our scripts need (ZRANGE with BYSCORE, GETEX). */
+/** Lists over REST are read by ZRANGE with BYSCORE and BYLEX, which came with 6.2; below that BullMQ, too, warns at each connection. */
 const oldestRedis = 6002;
 
 /** @param server what was asked, undefined when there is nothing to ask */

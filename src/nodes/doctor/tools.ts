@@ -35,6 +35,8 @@ const neededPrograms: readonly Program[] = [
   { name: 'flock', package: 'util-linux', cost: 'the embedded Redis can not be locked against a second one' },
   { name: 'unshare', package: 'util-linux', cost: 'a restored clone would keep the cgroup namespace of the host' },
   { name: 'nsenter', package: 'util-linux', cost: 'a clone would keep the host name of its primer' },
+  { name: 'hostname', package: 'hostname', cost: 'no clone can be restored: it would keep the host name of its primer' },
+  { name: 'mkfifo', package: 'coreutils', cost: 'no clone can be restored: it could not be prepared ahead and let go at the right moment' },
   { name: 'setpriv', package: 'util-linux', cost: 'apps that do not run as root can not be checkpointed without CAP_SYS_RESOURCE' },
   { name: 'mount', package: 'mount', cost: 'instances get no root file system' },
   { name: 'umount', package: 'mount', cost: 'what an instance leaves behind can not be removed' },

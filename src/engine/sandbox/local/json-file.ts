@@ -19,8 +19,9 @@ export async function readJsonFile<T>(path: string, schema: z.ZodType<T>): Promi
 
 /** Atomic: a reader, and a process started after a crash, sees the old content or the new. */
 export async function writeJsonFile<T>(path: string, content: T): Promise<void> {
-  await writeFile(`${path}.new`, `${JSON.stringify(content)}\n`);
-  await rename(`${path}.new`, path);
+  const draft = `${path}.new-${process.pid}`; // the worker and the node agent may write the same file
+  await writeFile(draft, `${JSON.stringify(content)}\n`);
+  await rename(draft, path);
 }
 
 /** Undefined when there is no such file. */

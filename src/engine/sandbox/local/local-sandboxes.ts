@@ -36,7 +36,7 @@ export interface LocalSandboxDeps {
  * next one, in a restarted process, finds what is there. Other processes may have a createEgressSwitch beside it.
  */
 export function createLocalSandboxes({ resolvConf = systemResolvConf, ...deps }: LocalSandboxDeps): SandboxProvider {
-  const { dataDir, runDir } = deps;
+  const { runDir } = deps;
   const names = networkNames(deps.tag);
   const node = { ...deps, names, resolvConf };
   const oneAtATime = new KeyedMutex();

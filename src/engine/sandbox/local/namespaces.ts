@@ -1,6 +1,7 @@
-import { access, readdir, readFile, statfs } from 'node:fs/promises';
+import { access, readdir, statfs } from 'node:fs/promises';
 import { isErrnoError } from '#src/platform/errno.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
+import { readMounts } from '#src/platform/mountinfo.ts';
 import { instanceOfNamespace, type NetworkNames, namespacePath, namespacesDir } from './network-names.ts';
 import { runTool } from './run-tool.ts';
 
@@ -33,14 +34,13 @@ export async function namespaceEntryExists(names: NetworkNames, id: InstanceId):
 }
 
 /** `ip netns add` mounts /run/netns on itself the first time that anyone on a host uses it. */
-export async function isNamespacesDirMounted(): Promise<boolean> {
-  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
-  return mounts.split('\n').some((mount) => mount.split(' ')[4] === namespacesDir);
+export function isNamespacesDirMounted(): boolean {
+  return readMounts().some(({ mountPoint }) => mountPoint === namespacesDir);
 }
 
 /** Undoes that mount, unless others have namespaces in it. The empty directory stays: its removal would end mounts on it elsewhere. */
 export async function unmountNamespacesDir(): Promise<void> {
-  if ((await namespaceEntries()).length > 0 || !(await isNamespacesDirMounted())) return;
+  if ((await namespaceEntries()).length > 0 || !isNamespacesDirMounted()) return;
   await runTool(`unmounting ${namespacesDir}`, ['umount', namespacesDir]);
 }
 
