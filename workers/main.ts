@@ -1,15 +1,15 @@
-import { mkdir } from 'node:fs/promises';
 import { composeWorker, openAgentAccess, openEngine } from '#src/compose.ts';
 import { agentAddress, agentListen, serveAgent } from '#src/nodes/agent.ts';
 import { keepNodeName } from '#src/nodes/keep-node-name.ts';
 import { parseConfig } from '#src/platform/config.ts';
 import { createLogger } from '#src/platform/log.ts';
+import { makeDataDir } from '#src/platform/make-data-dir.ts';
 import { tellReady, waitForStop } from '#src/platform/parent-process.ts';
 import { startWorker } from './start-worker.ts';
 
 const config = parseConfig(process.env);
 const log = createLogger(config.logLevel, 'worker');
-await mkdir(config.paths.dataDir, { recursive: true });
+makeDataDir(config.paths.dataDir);
 await keepNodeName(config.paths.node, config.node);
 const deps = await composeWorker(config, log, await openEngine(config));
 const listen = agentListen(config);

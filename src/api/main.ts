@@ -1,15 +1,15 @@
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import { composeApi } from '#src/compose.ts';
 import { parseConfig } from '#src/platform/config.ts';
 import { createLogger } from '#src/platform/log.ts';
+import { makeDataDir } from '#src/platform/make-data-dir.ts';
 import { tellReady, waitForStop } from '#src/platform/parent-process.ts';
 import { registerAdminKey } from './register-admin-key.ts';
 
 const config = parseConfig(process.env);
 const log = createLogger(config.logLevel, 'api');
-await mkdir(config.paths.dataDir, { recursive: true, mode: 0o711 }); // as `thaw up` makes it: instances of other uids pass through
+makeDataDir(config.paths.dataDir);
 const api = await composeApi(config, log);
 await registerAdminKey(api.redis, config);
 

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 import type { Clock } from '#src/platform/clock.ts';
 import type { DataPaths } from '#src/platform/config.ts';
 import { isErrnoError } from '#src/platform/errno.ts';
 import { findLiveProcess, isAlive, LiveProcess } from '#src/platform/live-process.ts';
+import { makeDataDir } from '#src/platform/make-data-dir.ts';
 import { CommandError } from './command.ts';
 
 /** The right to run Thaw on a data directory. */
@@ -49,18 +50,6 @@ export async function lockDataDir(clock: Clock, paths: Paths, command: string): 
 export function findOwner(paths: Paths): Owner | undefined {
   const owner = Owner.safeParse(readOwner(paths)).data;
   return owner && isAlive(owner) ? owner : undefined;
-}
-
-function makeDataDir(dataDir: string): void {
-  try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o711 }); // instances of other uids pass through, and read nothing
-  } catch (error) {
-    throw new CommandError(
-      `the data directory ${dataDir} could not be made: ${error instanceof Error ? error.message : error}`,
-      'Run as root, or set THAW_DATA_DIR to a directory of yours.',
-      error,
-    );
-  }
 }
 
 function openLock({ lock }: Paths): number {
