@@ -13,7 +13,7 @@ const template = 'search';
 const pool = 'search';
 const poolSize = 5;
 const leastClaims = 20;
-const leastInTurn = 8;
+const leastInTurn = 24;
 /** The counter of the sample app counts these: a clone's first own answer is the next. */
 const warmupVisits = 3;
 

@@ -4,7 +4,7 @@ import { describeProblem, isReady, watchOperation } from './take-golden.ts';
 import type { ThawClient } from './thaw-client.ts';
 import { tenants, type Visit, visitInstance } from './visit.ts';
 
-const pauseBetweenClaimsMs = 900;
+const pauseBetweenClaimsMs = 1500;
 const barWidth = 40;
 const shownVisits = 6;
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { exchange } from './exchange.ts';
 
 /** What the sample app says of itself (sample-app/server.mjs). */
 const WhoAmI = z.object({
@@ -18,16 +19,16 @@ export type WhoAmI = z.infer<typeof WhoAmI>;
 const timeoutMs = 5000;
 
 export async function askWhoAmI(endpoint: string): Promise<WhoAmI> {
-  return WhoAmI.parse(await read(await fetch(new URL('/whoami', endpoint), { signal: AbortSignal.timeout(timeoutMs) })));
+  return WhoAmI.parse(await read(new URL('/whoami', endpoint)));
 }
 
 /** Answers all notes that the instance keeps. */
 export async function leaveNote(endpoint: string, text: string): Promise<string[]> {
-  const response = await fetch(new URL('/notes', endpoint), { method: 'POST', body: text, signal: AbortSignal.timeout(timeoutMs) });
-  return z.object({ notes: z.array(z.string()) }).parse(await read(response)).notes;
+  return z.object({ notes: z.array(z.string()) }).parse(await read(new URL('/notes', endpoint), { method: 'POST', body: text })).notes;
 }
 
-async function read(response: Response): Promise<unknown> {
-  if (!response.ok) throw new Error(`${response.url} answered ${response.status}: ${await response.text()}`);
-  return response.json();
+async function read(url: URL, options: { method?: string; body?: string } = {}): Promise<unknown> {
+  const { status, text } = await exchange(url, { ...options, signal: AbortSignal.timeout(timeoutMs) });
+  if (status >= 300) throw new Error(`${url} answered ${status}: ${text}`);
+  return JSON.parse(text);
 }

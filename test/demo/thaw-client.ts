@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { exchange } from './exchange.ts';
 
 const Operation = z.object({
   id: z.string(),
@@ -50,8 +51,8 @@ const timeoutMs = 15_000;
 
 /** The few calls of Thaw's REST that the demo makes, what it reads of their answers checked. */
 export function createThawClient({ url, key }: { readonly url: string; readonly key: string }, signal: AbortSignal) {
-  async function send<T>(answer: z.ZodType<T>, method: string, path: string, body?: object, idempotencyKey?: string): Promise<T> {
-    const response = await fetch(`${url}${path}`, {
+  async function time<T>(answer: z.ZodType<T>, method: string, path: string, body?: object, idempotencyKey?: string) {
+    const { status, text, tookMs } = await exchange(`${url}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${key}`,
@@ -61,16 +62,18 @@ export function createThawClient({ url, key }: { readonly url: string; readonly 
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     });
-    const text = await response.text();
     const reply: unknown = text === '' ? undefined : JSON.parse(text);
-    if (!response.ok) throw new RefusedError(`${method} ${path} answered ${response.status}`, Problem.parse(reply));
-    return answer.parse(reply);
+    if (status >= 300) throw new RefusedError(`${method} ${path} answered ${status}`, Problem.parse(reply));
+    return { answer: answer.parse(reply), tookMs };
   }
+
+  const send = async <T>(answer: z.ZodType<T>, method: string, path: string, body?: object): Promise<T> =>
+    (await time(answer, method, path, body)).answer;
 
   return {
     isReady: () =>
-      fetch(`${url}/readyz`, { signal: AbortSignal.any([signal, AbortSignal.timeout(2000)]) }).then(
-        (response) => response.ok,
+      exchange(`${url}/readyz`, { signal: AbortSignal.any([signal, AbortSignal.timeout(2000)]) }).then(
+        ({ status }) => status === 200,
         () => false,
       ),
     putTemplate: (template: string, spec: object) => send(z.unknown(), 'PUT', `/v1/templates/${template}`, spec),
@@ -79,8 +82,9 @@ export function createThawClient({ url, key }: { readonly url: string; readonly 
     cancelOperation: (id: string) => send(z.unknown(), 'POST', `/v1/operations/${id}/cancel`),
     putPool: (pool: string, spec: object) => send(z.unknown(), 'PUT', `/v1/pools/${pool}`, spec),
     getPoolStatus: async (pool: string): Promise<PoolStatus> => (await send(Pool, 'GET', `/v1/pools/${pool}`)).status,
+    /** With the time to its answer. */
     claim: (pool: string, request: ClaimRequest, idempotencyKey: string) =>
-      send(Claim, 'POST', `/v1/pools/${pool}/claims`, request, idempotencyKey),
+      time(Claim, 'POST', `/v1/pools/${pool}/claims`, request, idempotencyKey),
     getClaim: (id: string) => send(Claim, 'GET', `/v1/claims/${id}`),
     release: (id: string) => send(z.unknown(), 'DELETE', `/v1/claims/${id}`),
     getInstance: (id: string) => send(Instance, 'GET', `/v1/instances/${id}`),
