@@ -1,10 +1,24 @@
 import { z } from 'zod';
 
 const Port = z.number().int().min(1).max(65535);
+/** What becomes an argument or a variable of a process ends at the first NUL. */
+function text(maxLength: number) {
+  return z
+    .string()
+    .max(maxLength)
+    .regex(/^[^\0]*$/, 'no NUL');
+}
+
 const Megabyte = 1024 * 1024;
 
 /** A readiness or hook target inside an instance. */
-export const HttpTarget = z.strictObject({ port: Port, path: z.string().startsWith('/').max(1024) });
+export const HttpTarget = z.strictObject({
+  port: Port,
+  path: z
+    .string()
+    .max(1024)
+    .regex(/^\/[\x21-\x7e]*$/, 'a path that begins with /, of printable ASCII without blanks'),
+});
 
 export const ReadyProbe = z
   .strictObject({
@@ -36,9 +50,9 @@ export type Egress = z.infer<typeof Egress>;
 /** What an engine needs to know to run a container: the part of a template below the rooms. */
 export const Workload = z.strictObject({
   image: z.string().min(1).max(4096),
-  command: z.array(z.string().max(131_072)).min(1).max(1024).optional(),
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a name of letters, digits and _'), z.string().max(131_072)).default({}),
-  workdir: z.string().startsWith('/').max(4096).optional(),
+  command: z.array(text(131_072)).min(1).max(1024).optional(),
+  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a name of letters, digits and _'), text(131_072)).default({}),
+  workdir: text(4096).startsWith('/').optional(),
   /** `name`, `uid`, `uid:gid`; the image's USER when absent. */
   user: z
     .string()

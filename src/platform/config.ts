@@ -12,7 +12,12 @@ const Environment = z.object({
   THAW_PORT: z.coerce.number().int().min(0).max(65535).default(7070),
   THAW_HOST: z.string().min(1).default('127.0.0.1'),
   THAW_DATA_DIR: z.string().startsWith('/', 'an absolute path').default('/var/lib/thaw'),
-  THAW_API_KEY: z.string().min(16, 'at least 16 characters').max(256).optional(),
+  THAW_API_KEY: z
+    .string()
+    .min(16, 'at least 16 characters')
+    .max(256)
+    .regex(/^[\x21-\x7e]*$/, 'printable ASCII without blanks')
+    .optional(),
   THAW_URL: z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).optional(),
   THAW_ENGINE: z.enum(['criu', 'memory']).default('criu'),
   THAW_SANDBOX: z.enum(['local', 'pod']).default('local'),

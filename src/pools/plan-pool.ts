@@ -2,6 +2,9 @@ import { placeClones } from './place-clones.ts';
 import type { ObservedInstance, ObservedPool, PlanTarget, PoolPlan, PoolSize, Step } from './pool-plan.ts';
 import { forgiveness, restoreAllowance } from './restore-allowance.ts';
 
+/** Restores of a pool that may be queued: what is queued is carried out, also when the wish was a slip that is taken back. */
+const comingMax = 32;
+
 /** During a change of golden, how many clones beyond `wanted` may live. */
 const surge = 1;
 
@@ -73,7 +76,7 @@ function planRestores(observed: ObservedPool, target: PlanTarget, needed: number
   if (needed === 0) return { steps: [] };
   const coming = observed.instances.filter((one) => one.tier === 'coming' && one.golden === target.golden).length;
   const allowance = restoreAllowance(target, coming, now);
-  const placed = placeClones(observed, target, Math.min(needed, allowance.count));
+  const placed = placeClones(observed, target, Math.min(needed, allowance.count, Math.max(0, comingMax - coming)));
   return { steps: placed.steps, reason: allowance.reason ?? placed.reason };
 }
 

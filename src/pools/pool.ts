@@ -29,7 +29,7 @@ export const PoolSpec = z
   .strictObject({
     template: Name,
     golden: z
-      .union([Name, z.number().int().min(1)], { error: 'an alias such as "stable", or the number of a golden' })
+      .union([Name, z.number().int().min(1).max(999_999_999)], { error: 'an alias such as "stable", or the number of a golden' })
       .default('stable')
       .openapi({ description: 'An alias, which the pool follows when it moves, or the number of a golden' }),
     size: Size,

@@ -92,6 +92,7 @@ async function criuRestore(config: Config, { sandbox, layout, cgroup }: Place, g
     rootfs: layout.rootfs,
     pidFile: layout.pidFile,
     netnsPath: sandbox.netnsPath,
+    nullDevice: '/dev/null',
     externalMounts: externalMounts(sandbox, cgroupMounts(cgroup, config.paths)),
     descriptors: golden.record.descriptors,
     runDirectory: join(dirname(layout.directory), '..', 'run', 'criu'),

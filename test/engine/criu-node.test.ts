@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { goldenId, type InstanceId, newInstanceId } from '#src/platform/ids.ts';
 import { ask, waitUntilReady } from '#test/contract/ask-app.ts';
@@ -106,7 +106,7 @@ describe('the criu engine', () => {
 
   it('when the disk reserve is being used up, the instance that wrote most is ended and the others are not', async () => {
     const [modest, greedy] = [await startReady(), await startReady()];
-    await node.engine.exec(greedy.id, ['sh', '-c', 'head -c 20000000 /dev/zero > /tmp/much'], { timeoutMs: 10_000 });
+    await node.engine.exec(greedy.id, ['sh', '-c', 'head -c 80000000 /dev/zero > /tmp/much'], { timeoutMs: 10_000 });
     await node.reopen({ THAW_DISK_RESERVE_MB: '900000000' }); // more than any disk has: half of it is gone
     try {
       using exits = watchExits(node.engine);
@@ -124,6 +124,15 @@ describe('the criu engine', () => {
       'ln -s /etc/passwd /run/thaw/binding.json.new; mkfifo /run/thaw/binding.json; echo 1 > /etc/hosts; echo 1 > /etc/machine-id';
     const { stderr } = await node.engine.exec(clone.id, ['sh', '-c', script], { timeoutMs: 5000 });
     expect(stderr.match(/Read-only file system/g)).toHaveLength(4);
+  });
+
+  it('an instance makes no namespaces, and what it does to a masked path stays inside', async () => {
+    const clone = await cloneOf((await startReady()).id);
+    const script = 'unshare -r true; unshare -m true; mount -t tmpfs x /mnt; chmod 600 /proc/keys; echo ended';
+    const { stdout, stderr } = await node.engine.exec(clone.id, ['sh', '-c', script], { timeoutMs: 5000 });
+    expect(stdout).toBe('ended\n');
+    expect(stderr.match(/Operation not permitted|Permission denied|not permitted/gi)?.length).toBeGreaterThanOrEqual(3);
+    expect(statSync('/dev/null').mode & 0o777).toBe(0o666);
   });
 
   it('device nodes that an image brings open nothing: the root is mounted without devices', async () => {

@@ -69,16 +69,18 @@ describe('the restore command', () => {
     rootfs: '/data/i/rootfs',
     pidFile: '/data/i/pid',
     netnsPath: '/run/netns/a',
+    nullDevice: '/data/i/null',
     externalMounts: [{ destination: '/run/thaw', source: '/data/run/i' }],
     descriptors: ['/dev/null', 'pipe:[11]', 'pipe:[12]'],
     runDirectory: undefined,
   };
 
   it('joins the cgroups while it waits, and enters the cgroup namespace before CRIU', () => {
-    const park = parkScript('/data/i/gate', ['/sys/fs/cgroup/memory/thaw/i']);
+    const park = parkScript('/data/i/gate', '/data/i/null', ['/sys/fs/cgroup/memory/thaw/i']);
     expect(park.split('\n')).toEqual([
       'set -e',
       "mkfifo -m 600 '/data/i/gate'",
+      "mknod -m 666 '/data/i/null' c 1 3",
       "echo $$ > '/sys/fs/cgroup/memory/thaw/i/cgroup.procs'",
       ". '/data/i/gate'",
     ]);

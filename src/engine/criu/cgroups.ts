@@ -109,9 +109,10 @@ export function readUsage(cgroup: Cgroup): { memoryBytes: number; cpuMs: number;
   };
 }
 
-/** Pids in the group, in the host's numbering. */
+/** Pids in the group and below, in the host's numbering. */
 export function readProcesses(cgroup: Cgroup): number[] {
-  const pids = cgroupDirectories(cgroup).flatMap((directory) => readOptional(join(directory, 'cgroup.procs')).split('\n'));
+  const directories = cgroupDirectories(cgroup).flatMap(withChildren);
+  const pids = directories.flatMap((directory) => readOptional(join(directory, 'cgroup.procs')).split('\n'));
   return [...new Set(pids.filter((pid) => pid !== '' && pid !== '0').map(Number))];
 }
 
@@ -126,9 +127,9 @@ export async function killCgroup(cgroup: Cgroup): Promise<void> {
   }, 10_000);
 }
 
-/** Removes the group in every hierarchy; it must be empty. Idempotent. */
+/** Removes the group and those below in every hierarchy; no process may be left in them. Idempotent. */
 export async function removeCgroup(cgroup: Cgroup): Promise<void> {
-  for (const directory of cgroupDirectories(cgroup)) {
+  for (const directory of cgroupDirectories(cgroup).flatMap(withChildren)) {
     // A group can stay busy for a moment after its last process was reaped.
     await waitFor(() => tryRemove(directory), 5000);
   }
@@ -156,6 +157,13 @@ function delegateControllers(mount: string, directory: string): void {
   const available = readOptional(join(directory, 'cgroup.controllers')).trim().split(' ');
   const wanted = ['cpu', 'memory', 'pids'].filter((controller) => available.includes(controller));
   if (wanted.length > 0) writeFileSync(join(directory, 'cgroup.subtree_control'), wanted.map((controller) => `+${controller}`).join(' '));
+}
+
+/** A group and those below it, the deepest first. */
+function withChildren(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  const children = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return [...children.flatMap(({ name }) => withChildren(join(directory, name))), directory];
 }
 
 function tryRemove(directory: string): boolean {

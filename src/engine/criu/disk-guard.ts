@@ -6,10 +6,12 @@ import { instanceLayout, isInstanceId } from './instance-layout.ts';
 import { readDiskFreeBytes } from './node-reserve.ts';
 
 const lookEveryMs = 500;
+/** One that wrote less is not what fills the disk: ending it would free nothing. */
+const leastBytes = 64 * 1024 * 1024;
 
 /**
  * Instances write to the disk that Redis keeps its record on, and no quota holds them. When half of the reserve is gone, the instance that
- * wrote most is ended, as a node evicts a pod: `end` is called with it and the bytes it had written. Answers how to stop.
+ * wrote most, and much, is ended, as a node evicts a pod: `end` is called with it and the bytes it had written. Answers how to stop.
  */
 export function guardDisk(deps: CriuDeps, end: (id: InstanceId, writtenBytes: number) => Promise<void>): () => void {
   let isLooking = false;
@@ -18,7 +20,7 @@ export function guardDisk(deps: CriuDeps, end: (id: InstanceId, writtenBytes: nu
     isLooking = true;
     try {
       const [most] = (await measureWritten(deps)).sort((a, b) => b.bytes - a.bytes);
-      if (most) await end(most.id, most.bytes);
+      if (most && most.bytes >= leastBytes) await end(most.id, most.bytes);
     } catch {
       // What can not be measured is tried again at the next look.
     } finally {

@@ -16,6 +16,8 @@ export interface InstanceLayout {
   readonly conmonPidFile: string;
   /** CRIU's work directory: its logs and statistics. */
   readonly criu: string;
+  /** A null device of the instance's own, behind the paths that runc masks: a root inside may change its mode and owner. */
+  readonly nullDevice: string;
   /** A FIFO at which a primed instance waits to be filled. */
   readonly gate: string;
   readonly exitFile: string;
@@ -36,6 +38,7 @@ export function instanceLayout(paths: DataPaths, id: InstanceId): InstanceLayout
     pidFile: join(directory, 'pid'),
     conmonPidFile: join(directory, 'conmon.pid'),
     criu: join(directory, 'criu'),
+    nullDevice: join(directory, 'null'),
     gate: join(directory, 'gate'),
     exitFile: join(exitsDirectory(paths), id),
     runcState: join(runcRoot(paths), id, 'state.json'),

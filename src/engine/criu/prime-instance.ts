@@ -55,7 +55,7 @@ async function makeParts(deps: CriuDeps, golden: OpenGolden, imageRootfs: string
     layout,
     exitsDirectory: exitsDirectory(deps.paths),
     runtime: '/bin/sh',
-    runtimeArgs: ['-c', parkScript(layout.gate, cgroupDirectories(cgroup))],
+    runtimeArgs: ['-c', parkScript(layout.gate, layout.nullDevice, cgroupDirectories(cgroup))],
     restore: true,
     shareMemory: golden.record.workload.shareMemory,
     logBytesMax,

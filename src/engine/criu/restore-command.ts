@@ -6,6 +6,8 @@ export interface RestoreCommand {
   readonly rootfs: string;
   readonly pidFile: string;
   readonly netnsPath: string;
+  /** Never the host's own: what is changed on it inside would change on the host. */
+  readonly nullDevice: string;
   readonly externalMounts: readonly { readonly destination: string; readonly source: string }[];
   /** The primer's stdin, stdout and stderr. */
   readonly descriptors: readonly string[];
@@ -19,9 +21,9 @@ const netnsFd = 7; // dash redirects single digits only
  * The script that conmon runs as its runtime: a shell that joins the clone's cgroups, which takes 2 to 4 ms each on v1, and waits at a
  * gate. It is started while sandbox and root filesystem are still being made; what comes through the gate is `fillScript`.
  */
-export function parkScript(gate: string, cgroupDirectories: readonly string[]): string {
+export function parkScript(gate: string, nullDevice: string, cgroupDirectories: readonly string[]): string {
   const joins = cgroupDirectories.map((directory) => `echo $$ > ${quote(`${directory}/cgroup.procs`)}`);
-  return ['set -e', `mkfifo -m 600 ${quote(gate)}`, ...joins, `. ${quote(gate)}`].join('\n');
+  return ['set -e', `mkfifo -m 600 ${quote(gate)}`, `mknod -m 666 ${quote(nullDevice)} c 1 3`, ...joins, `. ${quote(gate)}`].join('\n');
 }
 
 /**
@@ -44,7 +46,7 @@ function criuArguments(command: RestoreCommand): string[] {
   return [
     ...[command.criu, 'restore', '--images-dir', command.imageDirectory, '--work-dir', command.workDirectory, '--root', command.rootfs],
     ...command.externalMounts.flatMap(({ destination, source }) => ['--external', `mnt[${destination}]:${source}`]),
-    ...['--external', 'mnt[/dev/null]:/dev/null'], // runc's masked files
+    ...['--external', `mnt[/dev/null]:${command.nullDevice}`], // runc's masked files
     ...['--inherit-fd', `fd[${netnsFd}]:extRootNetNS`, ...pipes],
     ...['--manage-cgroups=ignore', '--tcp-close', '--file-locks', '--ghost-limit', '67108864'],
     ...['--restore-detached', '--pidfile', command.pidFile, '--log-file', 'restore.log', '-v1'],

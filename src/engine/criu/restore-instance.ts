@@ -100,6 +100,7 @@ async function runRestore(
     rootfs: layout.rootfs,
     pidFile: layout.pidFile,
     netnsPath: sandbox.netnsPath,
+    nullDevice: layout.nullDevice,
     externalMounts: golden.record.externalMounts.map((destination) => ({ destination, source: sources.get(destination) ?? '/dev/null' })),
     descriptors: golden.record.descriptors,
     runDirectory: deps.isRunTmpfs ? undefined : criuRunDirectory(deps),

@@ -36,8 +36,50 @@ export interface OciSeccomp {
 /** Cannot be checkpointed (`anon_inode:[io_uring]`); told ENOSYS, libuv and others fall back to epoll by themselves. */
 const uncheckpointable = ['io_uring_setup', 'io_uring_enter', 'io_uring_register'];
 const enosys = 38;
+const eperm = 1;
 
-/** The profile as an OCI spec wants it: conditions on capabilities and architecture resolved, io_uring answered with ENOSYS. */
+/**
+ * podman's profile leaves these to the kernel, for containers that make containers. An instance whose root may make a user namespace
+ * has every capability in it, and can mount the cgroup hierarchies and lift its own limits.
+ */
+const namespaceCalls = [
+  'unshare',
+  'setns',
+  'mount',
+  'umount',
+  'umount2',
+  'pivot_root',
+  'fsopen',
+  'fsconfig',
+  'fsmount',
+  'fspick',
+  'move_mount',
+  'open_tree',
+  'mount_setattr',
+];
+/** CLONE_NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET and NEWNS. */
+const cloneNamespaceFlags = 0x7e020000;
+const afVsock = 40;
+const netlinkAudit = 9;
+
+/** Rules of ours, in place of what the profile says of the same calls. */
+const ownRules = [
+  { names: uncheckpointable, action: 'SCMP_ACT_ERRNO', errnoRet: enosys },
+  { names: namespaceCalls, action: 'SCMP_ACT_ERRNO', errnoRet: eperm },
+  { names: ['clone'], action: 'SCMP_ACT_ALLOW', args: [{ index: 0, value: cloneNamespaceFlags, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }] },
+  { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: enosys }, // its flags lie in memory, where seccomp does not look; libc falls back to clone
+  {
+    names: ['socket'], // vsock is in no network namespace: it would pass every firewall towards the hypervisor
+    action: 'SCMP_ACT_ALLOW',
+    args: [
+      { index: 0, value: afVsock, valueTwo: 0, op: 'SCMP_CMP_NE' },
+      { index: 2, value: netlinkAudit, valueTwo: 0, op: 'SCMP_CMP_NE' },
+    ],
+  },
+];
+const ownNames = new Set(ownRules.flatMap(({ names }) => names));
+
+/** The profile as an OCI spec wants it: conditions on capabilities and architecture resolved, our own rules in it. */
 export function loadSeccompProfile(
   capabilities: readonly string[],
   arch = process.arch,
@@ -55,7 +97,7 @@ export function loadSeccompProfile(
   const syscalls = profile.syscalls
     .filter(({ includes, excludes }) => holds(includes) && !excluded(excludes))
     .map(({ names, action, errnoRet, args }) => ({
-      names: names.filter((name) => !uncheckpointable.includes(name)),
+      names: names.filter((name) => !ownNames.has(name)),
       action,
       ...(errnoRet === undefined ? {} : { errnoRet }),
       ...(args?.length ? { args } : {}),
@@ -65,6 +107,6 @@ export function loadSeccompProfile(
     defaultAction: profile.defaultAction,
     ...(profile.defaultErrnoRet === undefined ? {} : { defaultErrnoRet: profile.defaultErrnoRet }),
     architectures: [native.oci, ...(entry?.subArchitectures ?? [])],
-    syscalls: [...syscalls, { names: uncheckpointable, action: 'SCMP_ACT_ERRNO', errnoRet: enosys }],
+    syscalls: [...syscalls, ...ownRules],
   };
 }

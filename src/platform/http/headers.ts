@@ -10,7 +10,8 @@ export const IdempotencyHeaders = z.object({
   'idempotency-key': z.string().min(1).max(200).optional().openapi({ description: 'Kept for 24 hours', example: 'order-4711' }),
 });
 
-/** The bare etag that If-Match names, or `*`; stores compare it atomically with what they write. */
+/** The bare etag that If-Match names, or `*`; stores compare it atomically with what they write. An empty one names none and never matches. */
 export function parseIfMatch(header: string | undefined): string | undefined {
-  return header?.trim().replace(/^W\//, '').replace(/^"|"$/g, '');
+  const etag = header?.trim().replace(/^W\//, '').replace(/^"|"$/g, '');
+  return etag === '' ? 'none' : etag;
 }
