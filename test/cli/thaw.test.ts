@@ -26,7 +26,7 @@ describe('thaw, run from its file', () => {
     for (const stream of [up.stdout, up.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
     try {
       const url = await waitUntil('the address', () => /answers at (http:\/\/127\.0\.0\.1:[1-9]\d*) /.exec(said)?.[1]);
-      expect(said).toMatch(/The admin key is thaw_\S+; it is shown this once/);
+      await waitUntil('the admin key', () => /The admin key is thaw_\S+; it is shown this once/.exec(said)?.[0]);
       expect(thaw({ ...env, THAW_URL: url }, 'pools')).toMatchObject({ status: 0, stdout: expect.stringMatching(/^POOL/) });
 
       const secret = thaw({ ...env, THAW_URL: url }, 'key', 'create', 'shop', '--role', 'backend').stdout.trim();

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sampleCommand, samplePort } from './build-sample-image.ts';
 import { fillPool } from './fill-pool.ts';
 import { describeVisit, runRace } from './race.ts';
@@ -14,6 +15,7 @@ const pool = 'search';
 const poolSize = 5;
 const leastClaims = 20;
 const leastInTurn = 24;
+const restMs = 200;
 /** The counter of the sample app counts these: a clone's first own answer is the next. */
 const warmupVisits = 3;
 
@@ -71,6 +73,7 @@ async function visitInTurn(thaw: ThawClient, screen: Screen, count: number, sign
   const visits: Visit[] = [];
   while (visits.length < count) {
     await fillPool(thaw, screen, pool, poolSize, signal);
+    await sleep(restMs, undefined, { signal }); // the last clone's records are still being written when it counts as warm
     const visit = await visitInstance(thaw, pool, tenants[visits.length % tenants.length] ?? 'acme');
     await thaw.release(visit.claim.id);
     screen.line(`  ${good('✓')} ${describeVisit(visit)}`);
