@@ -23,12 +23,10 @@ export interface NodeProcess extends RunningProcess {
 }
 
 const readyDeadlineMs = 60_000;
-/** A claim is a rare call of much code: interpreted until it is hot, the first hundreds take a millisecond longer. */
-const compileEarly = ['--always-sparkplug', '--no-lazy-feedback-allocation'];
 
 /** Runs a module of ours in a process of its own, its log on our stderr. Answers once it told that it is ready. */
 export async function startNodeProcess(spec: NodeProcessSpec, signal: AbortSignal): Promise<NodeProcess> {
-  const child = spawn(process.execPath, [...compileEarly, spec.module], {
+  const child = spawn(process.execPath, [spec.module], {
     env: { ...spec.env },
     stdio: ['ignore', 2, 2, 'ipc', ...(spec.lockFd === undefined ? [] : [spec.lockFd])],
     detached: true, // Ctrl-C in a terminal is for `thaw up`, which ends its processes in order
