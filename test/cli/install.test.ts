@@ -13,7 +13,7 @@ const wrapperPath = 'usr/local/bin/thaw';
 describe('thaw install --root', () => {
   test('writes a unit that systemd accepts, a wrapper that runs, and settings for root alone', async () => {
     await using root = await makeTempDir();
-    const env = { THAW_DATA_DIR: '/srv/thaw', THAW_API_KEY: 'a key of $ixteen "and more"', HOME: '/root' };
+    const env = { THAW_DATA_DIR: '/srv/thaw', THAW_API_KEY: 'a-key-of-$ixteen-"and-more"', HOME: '/root' };
     expect(await runCommandLine(env, 'install', '--root', root.path)).toMatchObject({ exitCode: 0 });
     expect(filesBelow(root.path)).toEqual([unitPath, envPath, wrapperPath]);
 

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommandLine } from './run-command-line.ts';
 
-const key = 'a key of sixteen';
+const key = 'a-key-of-sixteen';
 const time = '2026-01-31T12:00:00.000Z';
 
 /** What the API would answer. */
@@ -111,7 +111,7 @@ describe('the commands that read', () => {
       out: '',
       err: 'thaw: nothing at /v1/templates/nope/goldens?limit=200\n      List them.',
     });
-    const wrongKey = { ...env, THAW_API_KEY: 'another key of sixteen' };
+    const wrongKey = { ...env, THAW_API_KEY: 'another-key-of-sixteen' };
     expect((await runCommandLine(wrongKey, 'pools')).err).toBe('thaw: this key is not known\n      Set THAW_API_KEY to a valid key.');
   });
 
