@@ -26,6 +26,7 @@ Lists the claims: whose they are, which instance they hold, until when.
       context,
       {
         path: '/v1/claims',
+        list: (thaw, query) => thaw.GET('/v1/claims', { params: { query } }),
         item: Claim,
         columns: {
           claim: ({ id }) => id,

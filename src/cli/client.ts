@@ -1,58 +1,60 @@
 import { z } from 'zod';
 import { findAdminKey } from '#src/api/admin-key.ts';
+import { createThawClient, type ThawClient } from '#src/client/client.ts';
 import type { Config } from '#src/platform/config.ts';
-import { CommandError } from './command.ts';
-
-/** The REST API as the commands see it. Answers are parsed by the caller; failures are CommandErrors in the service's own words. */
-export interface Client {
-  get(path: string): Promise<unknown>;
-  post(path: string, body: unknown): Promise<unknown>;
-  delete(path: string): Promise<unknown>;
-}
+import { CommandError, UsageError } from './command.ts';
 
 const deadlineMs = 30_000;
+/** Above any name or id there is. */
+const maxNameLength = 256;
 
 /** Of a problem answer, what a person needs. Whatever answers without one is not Thaw. */
 const Problem = z.object({ detail: z.string(), code: z.string(), fix: z.string().optional() });
 
-/** Speaks to THAW_URL (or THAW_HOST and THAW_PORT) with THAW_API_KEY or the admin key of the data directory. */
-export function connectClient(config: Pick<Config, 'url' | 'apiKey' | 'paths'>): Client {
+/** Speaks to THAW_URL (or THAW_HOST and THAW_PORT) with THAW_API_KEY or the admin key of the data directory. Its answers are read by `askFor`. */
+export function connectClient(config: Pick<Config, 'url' | 'apiKey' | 'paths'>): ThawClient {
   const key = findAdminKey(config);
-  const headers = { ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), 'content-type': 'application/json' };
-  const request = async (method: string, path: string, body?: unknown) => {
-    const url = `${config.url}${path}`;
-    const answer = await send(url, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
-    return readAnswer(answer, `${method} ${url}`);
-  };
-  return {
-    get: (path) => request('GET', path),
-    post: (path, body) => request('POST', path, body),
-    delete: (path) => request('DELETE', path),
-  };
-}
-
-async function send(url: string, init: RequestInit): Promise<Response> {
-  try {
-    return await fetch(url, { ...init, signal: AbortSignal.timeout(deadlineMs) });
-  } catch (error) {
-    const why = error instanceof Error && error.cause instanceof Error ? error.cause.message : error;
-    throw new CommandError(`Thaw does not answer at ${url}: ${why}`, 'Start it by `thaw up`, or set THAW_URL to where it runs.', error);
+  if (key !== undefined && !/^[\x21-\x7e]+$/.test(key)) {
+    throw new CommandError(`${config.paths.adminKey} holds no key: one is printable ASCII without blanks`, 'Set THAW_API_KEY instead.');
   }
+  const fetchOrTell = (request: Request) => fetch(request).catch((error: unknown) => Promise.reject(unanswered(request.url, error)));
+  return createThawClient({ url: config.url, key, fetch: fetchOrTell, retry: { attempts: 1, attemptMs: deadlineMs } });
 }
 
-async function readAnswer(answer: Response, request: string): Promise<unknown> {
-  const text = await answer.text();
-  const json = parseJson(text);
-  if (answer.ok && (json !== undefined || text === '')) return json;
-  const problem = Problem.safeParse(json).data;
-  if (!problem) throw new CommandError(`${request} was answered ${answer.status} by something that is not Thaw`, 'Check THAW_URL.');
+/** One name of a path, as the user gave it. `.` and `..` mean other paths to a URL, and no server takes a line of any length. */
+export function pathSegment(name: string): string {
+  if (name.length > maxNameLength) throw new UsageError(`"${name.slice(0, 20)}…" is no name: it has ${name.length} characters`);
+  if (name === '.' || name === '..') throw new UsageError(`"${name}" is no name`);
+  return name;
+}
+
+/** What a call was answered, whatever it is. Throws CommandError in the service's own words when it was refused. */
+export async function askFor(call: Promise<{ data?: unknown; error?: unknown; response: Response }>): Promise<unknown> {
+  const { data, error, response } = await call.catch((thrown: unknown) => Promise.reject(notThaw(thrown)));
+  if (response.ok) return data;
+  const problem = Problem.safeParse(error).data;
+  if (!problem) throw new CommandError(`the request was answered ${response.status} by something that is not Thaw`, 'Check THAW_URL.');
   throw new CommandError(problem.detail, problem.code === 'unauthenticated' ? 'Set THAW_API_KEY to a valid key.' : problem.fix);
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** Reads an answer. Throws CommandError when it is not what this version of the command expects. */
+export function readAs<S extends z.ZodType>(schema: S, answer: unknown, path: string): z.output<S> {
+  const parsed = schema.safeParse(answer);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map((issue) => issue.path.join('.') || 'all of it').join(', ');
+  throw new CommandError(
+    `what answers ${path} is not as this \`thaw\` knows it: ${fields}`,
+    'Use the command of the same version, or --json.',
+  );
+}
+
+function unanswered(url: string, error: unknown): CommandError {
+  const why = error instanceof Error && error.cause instanceof Error ? error.cause.message : error;
+  return new CommandError(`Thaw does not answer at ${url}: ${why}`, 'Start it by `thaw up`, or set THAW_URL to where it runs.', error);
+}
+
+/** JSON is read by the client itself: what it can not read was no Thaw. */
+function notThaw(error: unknown): unknown {
+  if (!(error instanceof SyntaxError)) return error;
+  return new CommandError('the request was answered by something that is not Thaw', 'Check THAW_URL.', error);
 }

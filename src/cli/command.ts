@@ -56,6 +56,8 @@ export function parseCommandArgs<const T extends ParseArgsOptionsConfig>(
   if (surplus !== undefined) throw new UsageError(`\`thaw ${command.name}\` does not take "${surplus}"`, hint);
   const missing = positionals[parsed.positionals.length];
   if (missing !== undefined && !missing.endsWith('?')) throw new UsageError(`\`thaw ${command.name}\` needs ${missing}`, hint);
+  const empty = positionals[parsed.positionals.indexOf('')];
+  if (empty !== undefined) throw new UsageError(`\`thaw ${command.name}\` was given an empty ${empty.replace('?', '')}`, hint);
   return { values: parsed.values, positionals: parsed.positionals };
 }
 
@@ -64,6 +66,6 @@ function rethrowAsUsage<T>(hint: string, parse: () => T): T {
     return parse();
   } catch (error) {
     if (!(error instanceof TypeError)) throw error; // parseArgs speaks of the user's input by TypeErrors
-    throw new UsageError(error.message.split('. ')[0] ?? error.message, hint);
+    throw new UsageError(error.message.split(/\.\s/)[0] ?? error.message, hint);
   }
 }

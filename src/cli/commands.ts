@@ -3,6 +3,7 @@ import { claimsCommand } from './claims.ts';
 import type { Command } from './command.ts';
 import { doctorCommand } from './doctor.ts';
 import { downCommand } from './down.ts';
+import { explainCommand } from './explain.ts';
 import { goldensCommand } from './goldens.ts';
 import { installCommand } from './install.ts';
 import { keyCommand } from './key.ts';
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   workerCommand,
   poolsCommand,
   claimsCommand,
+  explainCommand,
   goldensCommand,
   operationsCommand,
   keyCommand,

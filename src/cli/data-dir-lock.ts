@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 import type { Clock } from '#src/platform/clock.ts';
 import type { DataPaths } from '#src/platform/config.ts';
@@ -8,6 +8,7 @@ import { isErrnoError } from '#src/platform/errno.ts';
 import { findLiveProcess, isAlive, LiveProcess } from '#src/platform/live-process.ts';
 import { makeDataDir } from '#src/platform/make-data-dir.ts';
 import { CommandError } from './command.ts';
+import { listStrangers } from './data-dir-contents.ts';
 
 /** The right to run Thaw on a data directory. */
 export interface DataDirLock {
@@ -26,30 +27,49 @@ const waitMs = 15_000;
 const conflictExitCode = 75;
 
 /**
- * Takes the lock, at once or when the processes of one that died have ended. Throws CommandError when a live one holds it.
- * Makes the data directory if need be. `command`: on whose behalf, for those who come second.
+ * Takes the lock, at once or when the processes of one that died have ended. Throws CommandError when a live one holds it, or the directory
+ * is used for something else. Makes the data directory if need be. `command`: on whose behalf, for those who come second.
  */
-export async function lockDataDir(clock: Clock, paths: Paths, command: string): Promise<DataDirLock> {
+export async function lockDataDir(clock: Clock, paths: DataPaths, command: string): Promise<DataDirLock> {
   makeDataDir(paths.dataDir);
-  const fd = openLock(paths);
+  refuseForeignDirectory(paths);
   const deadline = clock.nowMs() + waitMs;
-  while (!(await tryLock(fd))) {
-    const owner = findOwner(paths);
-    if (owner || clock.nowMs() >= deadline) {
-      closeSync(fd);
-      throw owner ? alreadyRuns(paths, owner) : notReleased(paths);
+  while (true) {
+    const fd = openLock(paths);
+    if ((await tryLock(fd)) && isStillThere(fd, paths)) {
+      ftruncateSync(fd);
+      writeSync(fd, JSON.stringify({ ...findLiveProcess(process.pid), command }));
+      return { fd, release: () => closeSync(fd) };
     }
+    closeSync(fd);
+    const owner = findOwner(paths);
+    if (owner) throw alreadyRuns(paths, owner);
+    if (clock.nowMs() >= deadline) throw notReleased(paths);
     await clock.sleep(100);
   }
-  ftruncateSync(fd);
-  writeSync(fd, JSON.stringify({ ...findLiveProcess(process.pid), command }));
-  return { fd, release: () => closeSync(fd) };
 }
 
 /** The `thaw` process that holds the lock now. */
 export function findOwner(paths: Paths): Owner | undefined {
   const owner = Owner.safeParse(readOwner(paths)).data;
   return owner && isAlive(owner) ? owner : undefined;
+}
+
+/** `thaw down --destroy --purge` would take what has one of our names. */
+function refuseForeignDirectory(paths: DataPaths): void {
+  if (existsSync(paths.lock)) return;
+  const strangers = listStrangers(paths);
+  if (strangers.length === 0) return;
+  const some = strangers.slice(0, 3).join(', ');
+  throw new CommandError(
+    `${paths.dataDir} is no directory of Thaw's: it holds ${some}${strangers.length > 3 ? ` and ${strangers.length - 3} more` : ''}`,
+    'Set THAW_DATA_DIR to a directory that is empty or does not exist yet.',
+  );
+}
+
+/** A `thaw down --purge` removes the file while others may have it open: a lock on what is gone keeps nobody away. */
+function isStillThere(fd: number, { lock }: Paths): boolean {
+  return statSync(lock, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
 }
 
 function openLock({ lock }: Paths): number {
@@ -87,9 +107,10 @@ async function tryLock(fd: number): Promise<boolean> {
 }
 
 function alreadyRuns({ dataDir }: Paths, { pid, command }: Owner): CommandError {
+  const stop = command === 'up' ? 'thaw down' : `kill ${pid}`;
   return new CommandError(
     `\`thaw ${command}\` already runs on ${dataDir} (pid ${pid})`,
-    `Stop it by \`${command === 'up' ? 'thaw down' : `kill ${pid}`}\`, or set THAW_DATA_DIR to another directory.`,
+    command === 'down' ? 'Wait until it has ended.' : `Stop it by \`${stop}\`, or set THAW_DATA_DIR to another directory.`,
   );
 }
 

@@ -35,10 +35,12 @@ export async function takeDown({ print }: CommandContext, config: Config, how: {
   const { lock, ran } = await stopUp(systemClock, config.paths);
   try {
     print(ran ? `Thaw on ${dataDir} is stopped.` : `No \`thaw up\` ran on ${dataDir}.`);
-    if (how.destroy) print(`${await destroyInstances(config)} instances were destroyed; nothing of Thaw is left on the host.`);
+    if (how.destroy) {
+      const count = await destroyInstances(config);
+      print(`${count === 1 ? '1 instance was' : `${count} instances were`} destroyed; nothing of Thaw is left on the host.`);
+    }
     if (!how.purge) return;
-    purgeData(config.paths);
-    print(`${dataDir} is removed.`);
+    print(purgeData(config.paths) ? `${dataDir} is removed.` : `${dataDir} is emptied; the directory itself, a mount point, stays.`);
   } finally {
     lock.release();
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { pathSegment } from './client.ts';
 import { type Command, parseCommandArgs } from './command.ts';
 import { printList } from './print-list.ts';
 import { formatBytes, formatTime } from './table.ts';
@@ -23,10 +24,12 @@ Lists the goldens of a template: their state, size and what went wrong.
   async run(context, args) {
     const syntax = { options: { json: { type: 'boolean' } }, positionals: ['TEMPLATE'] } as const;
     const { values, positionals } = parseCommandArgs(goldensCommand, args, syntax);
+    const template = pathSegment(positionals[0] ?? '');
     return printList(
       context,
       {
-        path: `/v1/templates/${encodeURIComponent(positionals[0] ?? '')}/goldens`,
+        path: `/v1/templates/${template}/goldens`,
+        list: (thaw, query) => thaw.GET('/v1/templates/{template}/goldens', { params: { path: { template }, query } }),
         item: Golden,
         columns: {
           golden: ({ id }) => id,

@@ -8,6 +8,13 @@ if (Number(process.versions.node.split('.')[0]) < oldestNode) {
   process.exit(1);
 }
 
+// Whoever reads our lines may stop doing so (`thaw up | head -1`): what was asked goes on.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 const { runThaw } = await import('./run-thaw.ts');
 process.exitCode = await runThaw(
   {

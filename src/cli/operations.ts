@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseConfig } from '#src/platform/config.ts';
-import { connectClient } from './client.ts';
+import { askFor, connectClient, pathSegment, readAs } from './client.ts';
 import { type Command, type CommandContext, exitCodes, parseCommandArgs } from './command.ts';
 import { printList } from './print-list.ts';
 import { formatTable, formatTime } from './table.ts';
@@ -33,6 +33,7 @@ and what went wrong.
       context,
       {
         path: '/v1/operations',
+        list: (thaw, query) => thaw.GET('/v1/operations', { params: { query } }),
         item: Operation,
         columns: {
           operation: ({ id }) => id,
@@ -50,12 +51,14 @@ and what went wrong.
 };
 
 async function printOperation({ env, print }: CommandContext, id: string, asJson: boolean): Promise<number> {
-  const answer = await connectClient(parseConfig(env)).get(`/v1/operations/${encodeURIComponent(id)}`);
+  const path = `/v1/operations/${id}`;
+  const params = { path: { operation: pathSegment(id) } };
+  const answer = await askFor(connectClient(parseConfig(env)).GET('/v1/operations/{operation}', { params }));
   if (asJson) {
     print(JSON.stringify(answer, null, 2));
     return exitCodes.ok;
   }
-  const { kind, target, state, steps, problem } = Operation.parse(answer);
+  const { kind, target, state, steps, problem } = readAs(Operation, answer, path);
   print(`${kind} ${target}: ${state}`);
   const rows = steps.map((step) => [step.name, step.state, step.tookMs === undefined ? '' : `${Math.round(step.tookMs)} ms`]);
   if (rows.length > 0) print(formatTable(['step', 'state', 'took'], rows));

@@ -6,7 +6,7 @@ const Pool = z.object({
   name: z.string(),
   template: z.string(),
   golden: z.union([z.string(), z.number()]),
-  size: z.object({ ready: z.number(), max: z.number() }),
+  size: z.object({ ready: z.union([z.number(), z.string()]), max: z.number() }),
   status: z.object({
     warm: z.number(),
     restoring: z.number(),
@@ -31,6 +31,7 @@ is not as wanted.
       context,
       {
         path: '/v1/pools',
+        list: (thaw, query) => thaw.GET('/v1/pools', { params: { query } }),
         item: Pool,
         columns: {
           pool: ({ name }) => name,

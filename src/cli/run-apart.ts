@@ -5,7 +5,7 @@ import { findEmbeddedRedis } from '#src/platform/embedded-redis.ts';
 import { connectImpatientRedis, isRedisGone } from '#src/platform/redis.ts';
 import { type CommandContext, CommandError, exitCodes } from './command.ts';
 import { lockDataDir } from './data-dir-lock.ts';
-import { type NodeProcess, type NodeProcessSpec, startNodeProcess } from './node-process.ts';
+import { type NodeProcess, type NodeProcessSpec, silenceLimitMs, startNodeProcess } from './node-process.ts';
 import { stopOnSignals } from './stop-signals.ts';
 
 /**
@@ -35,6 +35,7 @@ async function runModules({ env, print }: CommandContext, modules: Readonly<Reco
         module,
         env: { ...env, REDIS_URL: redisUrl },
         stopDeadlineMs: 8000,
+        silenceLimitMs,
         standing: name === 'worker' ? 'after' : 'first',
         ...(lockFd === undefined ? {} : { lockFd }),
       };

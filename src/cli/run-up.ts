@@ -5,7 +5,7 @@ import type { Config } from '#src/platform/config.ts';
 import { embeddedRedisUrl, startEmbeddedRedis } from '#src/platform/embedded-redis.ts';
 import type { Logger } from '#src/platform/log.ts';
 import { lockDataDir } from './data-dir-lock.ts';
-import { type NodeProcess, type NodeProcessSpec, startNodeProcess } from './node-process.ts';
+import { type NodeProcess, type NodeProcessSpec, silenceLimitMs, startNodeProcess } from './node-process.ts';
 import { type ProcessSpec, superviseProcesses } from './supervisor.ts';
 
 export interface UpDeps {
@@ -62,20 +62,21 @@ function redisSpecs({ clock, log, config }: UpDeps): ProcessSpec[] {
 }
 
 /** Killed late when memory runs out: it answers for the instances. */
-function apiSpec({ env, config, modules }: UpDeps, lockFd: number): NodeProcessSpec {
-  return { name: 'api', module: modules.api, env: childEnv(env, config), stopDeadlineMs: 3000, standing: 'first', lockFd };
+function apiSpec(deps: UpDeps, lockFd: number): NodeProcessSpec {
+  return { ...commonSpec(deps, lockFd), name: 'api', module: deps.modules.api, stopDeadlineMs: 3000, standing: 'first' };
 }
 
 /** Every claim passes through it. */
-function agentSpec({ env, config, modules }: UpDeps, lockFd: number): NodeProcessSpec {
-  return { name: 'agent', module: modules.agent, env: childEnv(env, config), stopDeadlineMs: 2000, standing: 'first', lockFd };
+function agentSpec(deps: UpDeps, lockFd: number): NodeProcessSpec {
+  return { ...commonSpec(deps, lockFd), name: 'agent', module: deps.modules.agent, stopDeadlineMs: 2000, standing: 'first' };
 }
 
 /** Its score is the instances' too, which inherit it: never lower than any other process. */
-function workerSpec({ env, config, modules }: UpDeps, lockFd: number): NodeProcessSpec {
-  return { name: 'worker', module: modules.worker, env: childEnv(env, config), stopDeadlineMs: 4000, standing: 'after', lockFd };
+function workerSpec(deps: UpDeps, lockFd: number): NodeProcessSpec {
+  return { ...commonSpec(deps, lockFd), name: 'worker', module: deps.modules.worker, stopDeadlineMs: 4000, standing: 'after' };
 }
 
-function childEnv(env: UpDeps['env'], config: Config): UpDeps['env'] {
-  return { ...env, THAW_ENGINE: config.engine, REDIS_URL: config.redisUrl ?? embeddedRedisUrl(config.paths) };
+function commonSpec({ env, config }: UpDeps, lockFd: number): Pick<NodeProcessSpec, 'env' | 'silenceLimitMs' | 'lockFd'> {
+  const redisUrl = config.redisUrl ?? embeddedRedisUrl(config.paths);
+  return { env: { ...env, THAW_ENGINE: config.engine, REDIS_URL: redisUrl }, silenceLimitMs, lockFd };
 }

@@ -26,19 +26,27 @@ export async function tryWorkload(config: Config, trial: Trial, { print, note }:
     const coldMs = await startCold(engine, trial, { print, signal });
     const checkpoint = await takeCheckpoint(engine, print, signal);
     const clonesMs = [await restoreClone(engine, trial, 1, { print, signal }), await restoreClone(engine, trial, 2, { print, signal })];
-    print(
-      `\nYes: it can be cloned. ${seconds(coldMs)} cold, ${Math.round(Math.min(...clonesMs))} ms as a clone: ${Math.round(coldMs / Math.min(...clonesMs))} times faster, ${megabytes(checkpoint.sizeBytes)} MB on disk.`,
-    );
+    print(`\nYes: it can be cloned. ${compareStarts(coldMs, Math.min(...clonesMs))}, ${megabytes(checkpoint.sizeBytes)} MB on disk.`);
     return true;
   } catch (error) {
-    if (!isThawError(error)) throw error;
-    print(`\nNo: ${error.message}`);
-    if (error.fix !== undefined) print(`    ${error.fix}`);
+    if (signal.aborted) print(`\nCut short by ${signal.reason}, before there was an answer.`);
+    else if (!isThawError(error)) throw error;
+    else {
+      print(`\nNo: ${error.message}`);
+      if (error.fix !== undefined) print(`    ${error.fix}`);
+    }
     return false;
   } finally {
-    note('removing everything again');
+    note(signal.aborted ? 'removing everything again; a second signal leaves that to the next `thaw try`' : 'removing everything again');
     await destroyEverything(engine, config.paths);
   }
+}
+
+/** `5.21 s cold, 130 ms as a clone: 40 times faster`. */
+export function compareStarts(coldMs: number, cloneMs: number): string {
+  const ratio = coldMs / cloneMs;
+  const times = ratio < 9.95 ? ratio.toFixed(1) : Math.round(ratio);
+  return `${seconds(coldMs)} cold, ${Math.round(cloneMs)} ms as a clone: ${ratio < 1.1 ? 'not faster' : `${times} times faster`}`;
 }
 
 interface Run {

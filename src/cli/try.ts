@@ -1,12 +1,12 @@
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { ReadyProbe, Workload } from '#src/engine/workload.ts';
+import { realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { type Config, parseConfig } from '#src/platform/config.ts';
-import { readMounts } from '#src/platform/mountinfo.ts';
-import { type Command, type CommandContext, exitCodes, parseCommandArgs, UsageError } from './command.ts';
+import { type Command, type CommandContext, exitCodes, parseCommandArgs } from './command.ts';
+import { readTrial, trialOptions } from './read-trial.ts';
 import { refuseUnfitMachine } from './refuse-unfit-machine.ts';
 import { stopOnSignals } from './stop-signals.ts';
-import { type Trial, tryWorkload } from './try-workload.ts';
+import { makeTrialDir, removeDeadTrials, removeTrialDir, trialsDir } from './trial-dir.ts';
+import { tryWorkload } from './try-workload.ts';
 
 export const tryCommand: Command = {
   name: 'try',
@@ -16,7 +16,8 @@ export const tryCommand: Command = {
 
 Starts the image, waits until it is ready, takes a checkpoint, restores two clones, asks both, and tells
 the times, or the reason why not. IMAGE is nginx:1.27, docker://…, oci:/path:tag, docker-archive:/file or
-dir:/rootfs. Nothing of it is kept, and a running \`thaw up\` is not touched. Needs root.
+dir:/rootfs. Nothing of it is kept, and a running \`thaw up\` is not touched. Ctrl-C ends it early and
+removes all of it too; what a killed one left goes with the next. Needs root.
 
   --port N       the port on which the app answers; without it the app counts as ready once it is idle
   --path PATH    an HTTP path that answers 200 to 399 when the app is ready (default: a connection is enough)
@@ -28,53 +29,22 @@ dir:/rootfs. Nothing of it is kept, and a running \`thaw up\` is not touched. Ne
   async run(context, args) {
     const split = args.indexOf('--');
     const own = split < 0 ? args : args.slice(0, split);
-    const { values, positionals } = parseCommandArgs(tryCommand, own, { options, positionals: ['IMAGE'] });
+    const { values, positionals } = parseCommandArgs(tryCommand, own, { options: trialOptions, positionals: ['IMAGE'] });
     const [image = ''] = positionals;
-    const command = split < 0 ? [] : args.slice(split + 1);
-    const trial = readTrial(image, values, command);
-    await refuseUnfitMachine(trialConfig(context.env, image, trialsDir));
-    const dataDir = mkdtempSync(join(trialsDir, 'thaw-try-'));
+    const trial = readTrial(image, values, split < 0 ? [] : args.slice(split + 1));
+    const configOf = (dataDir: string) => trialConfig(context.env, image, dataDir);
+    await refuseUnfitMachine(configOf(trialsDir));
+    await removeDeadTrials(context, configOf);
+    const signal = stopOnSignals();
+    const dataDir = makeTrialDir();
     try {
-      const survives = await tryWorkload(trialConfig(context.env, image, dataDir), trial, context, stopOnSignals());
+      const survives = await tryWorkload(configOf(dataDir), trial, context, signal);
       return survives ? exitCodes.ok : exitCodes.failed;
     } finally {
-      removeUnlessMounted(context, dataDir);
+      removeTrialDir(context, dataDir);
     }
   },
 };
-
-const trialsDir = '/var/tmp';
-
-const options = {
-  port: { type: 'string' },
-  path: { type: 'string' },
-  memory: { type: 'string' },
-  user: { type: 'string' },
-  env: { type: 'string', multiple: true },
-  timeout: { type: 'string' },
-} as const;
-
-type Values = ReturnType<typeof parseCommandArgs<typeof options>>['values'];
-
-function readTrial(image: string, values: Values, command: readonly string[]): Trial {
-  const port = values.port === undefined ? undefined : Number(values.port);
-  if (port === undefined && values.path !== undefined) throw new UsageError('--path needs --port', 'See `thaw try --help`.');
-  const seconds = Number(values.timeout ?? 300);
-  const workload = Workload.safeParse({
-    image,
-    ...(command.length === 0 ? {} : { command }),
-    env: Object.fromEntries((values.env ?? []).map((pair) => [pair.split('=')[0], pair.slice(pair.indexOf('=') + 1)])),
-    ...(values.user === undefined ? {} : { user: values.user }),
-    ports: port === undefined ? [] : [{ name: 'app', port }],
-    resources: { memoryBytes: Number(values.memory ?? 1024) * 1024 * 1024 },
-  });
-  if (!workload.success) throw new UsageError(describeIssues(workload.error.issues), 'See `thaw try --help`.');
-  if (port === undefined) return { workload: workload.data, ready: undefined, idleTimeoutMs: seconds * 1000 };
-  const target = values.path === undefined ? { tcp: { port } } : { http: { port, path: values.path } };
-  const ready = ReadyProbe.safeParse({ ...target, timeoutMs: seconds * 1000 });
-  if (!ready.success) throw new UsageError(describeIssues(ready.error.issues), 'See `thaw try --help`.');
-  return { workload: workload.data, ready: ready.data, idleTimeoutMs: seconds * 1000 };
-}
 
 /** A data directory of its own: names on the host derive from it, so that a running Thaw is not met. Paths given by root are allowed. */
 function trialConfig(env: CommandContext['env'], image: string, dataDir: string): Config {
@@ -87,17 +57,6 @@ function trialConfig(env: CommandContext['env'], image: string, dataDir: string)
     THAW_ENGINE: 'criu',
     THAW_PORT: '0',
   });
-}
-
-/** What could not be unmounted, and was told, would be emptied with the directory. */
-function removeUnlessMounted({ note }: CommandContext, dataDir: string): void {
-  const mounts = readMounts().filter(({ mountPoint }) => mountPoint.startsWith(`${dataDir}/`));
-  if (mounts.length === 0) rmSync(dataDir, { recursive: true, force: true });
-  else note(`${dataDir} is left: ${mounts.map(({ mountPoint }) => mountPoint).join(', ')} is still mounted`);
-}
-
-function describeIssues(issues: readonly { path: PropertyKey[]; message: string }[]): string {
-  return issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
 }
 
 function realOr(path: string): string {

@@ -1,5 +1,5 @@
 import { Agent, type IncomingMessage, type RequestOptions, request } from 'node:http';
-import type { Binding, InstanceStats } from '#src/engine/engine.ts';
+import type { Binding, BoundInstance, InstanceStats } from '#src/engine/engine.ts';
 import { isThawError, ThawError } from '#src/platform/errors.ts';
 import { Failure } from '#src/platform/failure.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
@@ -8,14 +8,20 @@ import { openBindStream } from './bind-stream.ts';
 
 /** What the API asks of a node. Failures are ThawErrors: the node's own, or node_unreachable. */
 export interface AgentClient {
-  /** Can be repeated for the same claim. */
-  bind(id: InstanceId, binding: Binding, timeoutMs: number): Promise<void>;
+  /**
+   * Can be repeated for the same claim: one that exceeded `timeoutMs` may be still at the hook, which a repeated one waits for and does
+   * not call again.
+   */
+  bind(id: InstanceId, binding: Binding, timeoutMs: number): Promise<BoundInstance>;
   logs(id: InstanceId, maxBytes: number): Promise<string>;
   stats(id: InstanceId): Promise<InstanceStats>;
+  /** Answers when the agent does, within a second. */
+  ping(): Promise<void>;
   close(): void;
 }
 
 const readTimeoutMs = 5000;
+const pingTimeoutMs = 1000;
 
 /** `address`: `unix:/path` or `http://host:port`; the token is needed for the latter. Connects when first used. */
 export function connectAgent(address: string, token?: string): AgentClient {
@@ -25,16 +31,16 @@ export function connectAgent(address: string, token?: string): AgentClient {
   const binds = openBindStream({ ...target, headers });
   const ask = (call: AgentCall) => askAgent({ ...target, headers }, address, call);
   return {
-    bind: async (id, binding, timeoutMs) => {
-      await binds.bind(id, binding, timeoutMs).catch((error: unknown) => {
+    bind: (id, binding, timeoutMs) =>
+      binds.bind(id, binding, timeoutMs).catch((error: unknown) => {
         throw isThawError(error) ? error : unreachable(address, `bind ${id}`, error);
-      });
-    },
+      }),
     logs: async (id, maxBytes) => {
       const path = `/instances/${id}/logs?maxBytes=${maxBytes}`;
       return LogsAnswer.parse(await ask({ path, timeoutMs: readTimeoutMs })).logs;
     },
     stats: async (id) => StatsAnswer.parse(await ask({ path: `/instances/${id}/stats`, timeoutMs: readTimeoutMs })),
+    ping: async () => void (await ask({ path: '/healthz', timeoutMs: pingTimeoutMs })),
     close: () => {
       binds.close();
       agent.destroy();

@@ -1,7 +1,9 @@
+import { systemClock } from '#src/platform/clock.ts';
 import { isThawError } from '#src/platform/errors.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import { type AgentClient, connectAgent } from './agent-client.ts';
 import { requireNode } from './store.ts';
+import { watchUnreachable } from './unreachable-nodes.ts';
 
 /** The agents of all nodes, found by the addresses in their heartbeats. */
 export interface AgentDirectory {
@@ -29,21 +31,28 @@ export function openAgentDirectory(redis: Redis, token?: string): AgentDirectory
     connections.set(node, connection);
     return connection;
   };
+  const ask: AgentDirectory['ask'] = async (node, call) => {
+    const connection = await connectionOf(node);
+    connection.calls++;
+    try {
+      return await call(connection.client);
+    } catch (error) {
+      if (isThawError(error, 'node_unreachable') && connections.get(node) === connection) connections.delete(node);
+      throw error;
+    } finally {
+      connection.calls--;
+      if (connection.calls === 0 && connections.get(node) !== connection) connection.client.close();
+    }
+  };
+  const unreachable = watchUnreachable(redis, systemClock, (node) => ask(node, (agent) => agent.ping()));
   return {
-    async ask(node, call) {
-      const connection = await connectionOf(node);
-      connection.calls++;
-      try {
-        return await call(connection.client);
-      } catch (error) {
-        if (isThawError(error, 'node_unreachable') && connections.get(node) === connection) connections.delete(node);
+    ask: (node, call) =>
+      ask(node, call).catch((error: unknown) => {
+        if (isThawError(error, 'node_unreachable')) unreachable.suspect(node);
         throw error;
-      } finally {
-        connection.calls--;
-        if (connection.calls === 0 && connections.get(node) !== connection) connection.client.close();
-      }
-    },
+      }),
     close: () => {
+      unreachable.close();
       for (const { client } of connections.values()) client.close();
     },
   };

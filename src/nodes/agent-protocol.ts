@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Binding, InstanceStats } from '#src/engine/engine.ts';
+import type { Binding, BoundInstance, InstanceStats } from '#src/engine/engine.ts';
 import { Failure } from '#src/platform/failure.ts';
 import { InstanceId } from '#src/platform/ids.ts';
 
@@ -21,7 +21,10 @@ export const bindStreamProtocol = 'thaw-binds';
 
 export const BindCall = z.strictObject({ call: z.number(), instance: InstanceId, binding: BindingBody });
 
-export const BindReply = z.object({ call: z.number(), failure: Failure.optional() });
+const Bound = z.object({ timingsMs: z.object({ bind: z.number(), hook: z.number() }) }) satisfies z.ZodType<BoundInstance>;
+
+export const BindReply = z.union([z.object({ call: z.number(), bound: Bound }), z.object({ call: z.number(), failure: Failure })]);
+export type BindReply = z.input<typeof BindReply>;
 
 export const LogsAnswer = z.object({ logs: z.string() });
 

@@ -10,6 +10,7 @@ import type { InstanceAccess } from '#src/engine/engine.ts';
 import type { Config } from '#src/platform/config.ts';
 import { describeFailure, problems, ThawError } from '#src/platform/errors.ts';
 import { InstanceId } from '#src/platform/ids.ts';
+import { listenAt } from '#src/platform/listen-at.ts';
 import type { Logger } from '#src/platform/log.ts';
 import { maxLogBytes } from './agent-protocol.ts';
 import { serveBindStreams } from './serve-bind-stream.ts';
@@ -48,9 +49,9 @@ export async function serveAgent(deps: AgentDeps, listen: AgentListen): Promise<
   if ('socket' in listen) {
     await rm(listen.socket, { force: true }); // left by one that was killed; the data directory's lock keeps a second one away
     server.listen(listen.socket);
-  } else server.listen(listen.port, listen.host);
-  await once(server, 'listening');
-  if ('socket' in listen) await chmod(listen.socket, 0o600);
+    await once(server, 'listening');
+    await chmod(listen.socket, 0o600);
+  } else await listenAt(server, listen, { host: 'THAW_AGENT_LISTEN', port: 'THAW_AGENT_LISTEN' });
   const bound = server.address();
   const address = typeof bound === 'object' && bound ? `http://${bound.address}:${bound.port}` : `unix:${bound}`;
   return {

@@ -1,8 +1,9 @@
 import type { RequestOptions } from 'node:http';
 import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Binding } from '#src/engine/engine.ts';
+import type { Binding, BoundInstance } from '#src/engine/engine.ts';
 import { ThawError } from '#src/platform/errors.ts';
+import type { Failure } from '#src/platform/failure.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { BindReply, bindStreamPath, bindStreamProtocol } from './agent-protocol.ts';
 import { readJsonLines, writeJsonLine } from './json-lines.ts';
@@ -10,12 +11,12 @@ import { readJsonLines, writeJsonLine } from './json-lines.ts';
 /** Binds over one lasting connection to an agent. */
 export interface BindStream {
   /** Rejects with the node's own ThawError, or a plain error when the connection fails. */
-  bind(id: InstanceId, binding: Binding, timeoutMs: number): Promise<void>;
+  bind(id: InstanceId, binding: Binding, timeoutMs: number): Promise<BoundInstance>;
   close(): void;
 }
 
 interface Pending {
-  resolve(): void;
+  resolve(bound: BoundInstance): void;
   reject(error: Error): void;
 }
 
@@ -39,11 +40,11 @@ export function openBindStream(target: RequestOptions): BindStream {
     socket.on('close', () => fail(new Error('the connection was closed')));
     socket.on('error', fail);
     readJsonLines(socket, (message) => {
-      const { call, failure } = BindReply.parse(message);
-      const waiting = pending.get(call);
-      pending.delete(call);
-      if (failure === undefined) waiting?.resolve();
-      else waiting?.reject(new ThawError(failure.code, failure.message, failure.fix === undefined ? {} : { fix: failure.fix }));
+      const reply = BindReply.parse(message);
+      const waiting = pending.get(reply.call);
+      pending.delete(reply.call);
+      if ('bound' in reply) waiting?.resolve(reply.bound);
+      else waiting?.reject(failureOf(reply.failure));
     });
     return socket;
   };
@@ -56,12 +57,12 @@ export function openBindStream(target: RequestOptions): BindStream {
       });
       const socket = await stream;
       const call = ++lastCall;
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const { promise, resolve, reject } = Promise.withResolvers<BoundInstance>();
       const deadline = setTimeout(() => reject(new Error(`exceeded ${timeoutMs} ms`)), timeoutMs);
       pending.set(call, { resolve, reject });
       writeJsonLine(socket, { call, instance, binding });
       try {
-        await promise;
+        return await promise;
       } finally {
         clearTimeout(deadline);
         pending.delete(call);
@@ -69,6 +70,10 @@ export function openBindStream(target: RequestOptions): BindStream {
     },
     close: () => void stream?.then((socket) => socket.destroy()).catch(() => {}),
   };
+}
+
+function failureOf({ code, message, fix }: Failure): ThawError {
+  return new ThawError(code, message, fix === undefined ? {} : { fix });
 }
 
 function upgrade(target: RequestOptions): Promise<Duplex> {

@@ -20,6 +20,11 @@ export function readJsonLines(stream: Duplex, onMessage: (message: unknown) => v
   });
 }
 
+/** Messages that are sent in one turn of the event loop go out together: under load, one call of the kernel carries many. */
 export function writeJsonLine(stream: Duplex, message: unknown): void {
+  if (stream.writableCorked === 0) {
+    stream.cork();
+    process.nextTick(() => stream.uncork());
+  }
   stream.write(`${JSON.stringify(message)}\n`);
 }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { InstanceAccess } from '#src/engine/engine.ts';
 import { describeFailure, ThawError } from '#src/platform/errors.ts';
 import type { Logger } from '#src/platform/log.ts';
-import { BindCall, bindStreamPath, bindStreamProtocol } from './agent-protocol.ts';
+import { BindCall, type BindReply, bindStreamPath, bindStreamProtocol } from './agent-protocol.ts';
 import { readJsonLines, writeJsonLine } from './json-lines.ts';
 
 interface StreamDeps {
@@ -42,18 +42,21 @@ async function answer({ engine, log }: StreamDeps, socket: Duplex, message: unkn
     const fields = parsed.error.issues.map((issue) => issue.path.slice(0, 2).join('.')).join(', ');
     const failure = describeFailure(new ThawError('validation_failed', `a bind does not fit its schema in ${fields}`));
     const call = Number(typeof message === 'object' && message !== null && 'call' in message ? message.call : 0);
-    writeJsonLine(socket, { call, failure });
+    writeReply(socket, { call, failure });
     return;
   }
   const { call, instance, binding } = parsed.data;
   try {
-    await engine.bind(instance, binding);
-    writeJsonLine(socket, { call });
+    writeReply(socket, { call, bound: await engine.bind(instance, binding) });
   } catch (error) {
     const failure = describeFailure(error);
     if (failure.code === 'internal') log.error({ err: error, instance }, 'a bug ended a bind');
-    writeJsonLine(socket, { call, failure });
+    writeReply(socket, { call, failure });
   }
+}
+
+function writeReply(socket: Duplex, reply: BindReply): void {
+  writeJsonLine(socket, reply);
 }
 
 function isBindStream(request: IncomingMessage): boolean {

@@ -1,10 +1,14 @@
 import { z } from 'zod';
 import { ThawError } from '#src/platform/errors.ts';
 import { hashFields, jsonField } from '#src/platform/hash-field.ts';
+import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis, redisTimeMs } from '#src/platform/redis.ts';
 import { Node, type NodeState } from './node.ts';
 
 export type Heartbeat = Omit<Node, 'state' | 'at'>;
+
+const beatScript = loadLuaScript(import.meta.url, './lua/beat.lua');
+const tellScript = loadLuaScript(import.meta.url, './lua/tell-node-states.lua');
 
 const nodeKey = (name: string) => `${keyPrefix}node:${name}`;
 const listKey = `${keyPrefix}nodes`;
@@ -15,12 +19,11 @@ const goneAfterMs = 60_000;
 
 export async function writeHeartbeat(redis: Redis, heartbeat: Heartbeat): Promise<void> {
   const { fit, ...rest } = heartbeat;
-  const at = await redisTimeMs(redis);
-  await redis
-    .multi()
-    .hset(nodeKey(heartbeat.name), ...hashFields({ ...rest, fit: fit ? 1 : 0, at }))
-    .sadd(listKey, heartbeat.name)
-    .exec();
+  await beatScript.run(
+    redis,
+    [nodeKey(heartbeat.name), listKey],
+    [keyPrefix, heartbeat.name, ...hashFields({ ...rest, fit: fit ? 1 : 0 })],
+  );
 }
 
 export async function getNode(redis: Redis, name: string): Promise<Node | undefined> {
@@ -59,7 +62,13 @@ export async function pickNode(redis: Redis): Promise<Node> {
 export async function setCordoned(redis: Redis, name: string, cordoned: boolean): Promise<Node> {
   await requireNode(redis, name);
   await redis.hset(nodeKey(name), 'cordoned', cordoned ? 1 : 0);
+  await tellNodeStates(redis);
   return requireNode(redis, name);
+}
+
+/** Writes an event for each node whose state is another than was told last: no transition writes that a node went silent. */
+export async function tellNodeStates(redis: Redis): Promise<void> {
+  await tellScript.run(redis, [listKey], [keyPrefix, suspectAfterMs, goneAfterMs]);
 }
 
 const Flag = z.enum(['0', '1']).transform((flag) => flag === '1');

@@ -1,24 +1,34 @@
 import { createHash } from 'node:crypto';
-import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
+import { unescape as unescapePercent } from 'node:querystring'; // does not throw, as decodeURIComponent does
 import { z } from 'zod';
+import { type Cidr, parseCidr } from './cidr.ts';
+import { DataDir, dataPaths } from './data-paths.ts';
 import { Name } from './ids.ts';
+import type { TraceExport } from './tracing-export.ts';
+import { wholeNumber } from './whole-number.ts';
 
-const megabytes = z.coerce.number().int().min(0).max(1_000_000_000);
+const megabytes = wholeNumber('megabytes from 0 to 1000000000', 0, 1_000_000_000);
+const servedPort = wholeNumber('a port from 0 to 65535', 0, 65535);
+const reachedPort = wholeNumber('a port from 1 to 65535', 1, 65535);
 
 /** The settings of Thaw: the only place that reads the environment. Every one has a default that works on one machine. */
 const Environment = z.object({
-  THAW_PORT: z.coerce.number().int().min(0).max(65535).default(7070),
+  THAW_PORT: servedPort.default(7070),
   THAW_HOST: z.string().min(1).default('127.0.0.1'),
-  THAW_DATA_DIR: z.string().startsWith('/', 'an absolute path').default('/var/lib/thaw'),
+  THAW_DATA_DIR: DataDir.prefault('/var/lib/thaw'),
   THAW_API_KEY: z
     .string()
     .min(16, 'at least 16 characters')
     .max(256)
     .regex(/^[\x21-\x7e]*$/, 'printable ASCII without blanks')
     .optional(),
-  THAW_URL: z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).optional(),
+  THAW_TOKEN_KEY_FILE: z.string().startsWith('/', 'an absolute path').optional(),
+  THAW_URL: z
+    .string()
+    .refine((text) => URL.canParse(text) && /^https?:\/\/[^@?#]+$/.test(text), 'an http:// or https:// URL without user, ? and #')
+    .optional(),
   THAW_ENGINE: z.enum(['criu', 'memory']).default('criu'),
   THAW_SANDBOX: z.enum(['local', 'pod']).default('local'),
   THAW_NODE: Name.default(
@@ -41,9 +51,27 @@ const Environment = z.object({
     .optional(),
   THAW_AGENT_LISTEN: z
     .string()
-    .regex(/^[^:\s]+:\d{1,5}$/, 'host:port')
+    .regex(/^[^:\s]+:[^:]+$/, 'host:port')
     .optional(),
   THAW_AGENT_TOKEN: z.string().min(16, 'at least 16 characters').max(256).optional(),
+  THAW_GATEWAY_DOMAIN: z
+    .string()
+    .toLowerCase()
+    .regex(
+      /^[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*(?::\d{1,5})?$/,
+      'a domain, with a port where it is not the usual one: thaw.localhost:7070',
+    )
+    .optional(),
+  THAW_TLS_CERT: z.string().optional(),
+  THAW_TLS_KEY: z.string().optional(),
+  THAW_TRUSTED_PROXIES: z.string().default(''),
+  THAW_INSECURE: z
+    .enum(['0', '1'])
+    .transform((value) => value === '1')
+    .default(false),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: z.string().default(''),
+  OTEL_SERVICE_NAME: z.string().max(255).default('thaw'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 
@@ -55,6 +83,8 @@ export interface Config {
   /** 0 lets the kernel choose. */
   readonly port: number;
   readonly apiKey: string | undefined;
+  /** What tenant tokens are signed with, shared by the replicas of an API; undefined: a file of the data directory, made when needed. */
+  readonly tokenKeyFile: string | undefined;
   /** Where the commands that speak REST find Thaw, without a trailing slash. */
   readonly url: string;
   readonly engine: 'criu' | 'memory';
@@ -75,6 +105,14 @@ export interface Config {
   readonly agentListen: { readonly host: string; readonly port: number; readonly token: string } | undefined;
   /** What the API shows to agents that are reached by an address. */
   readonly agentToken: string | undefined;
+  /** Instances are reached at `{port}--{claim}.` and this, a `:port` included; undefined means by path alone. */
+  readonly gatewayDomain: string | undefined;
+  /** Paths of PEM files; undefined means HTTP without TLS. */
+  readonly tls: { readonly certPath: string; readonly keyPath: string } | undefined;
+  /** Whose X-Forwarded headers are believed. */
+  readonly trustedProxies: readonly Cidr[];
+  /** Where requests are traced to; undefined: nowhere. */
+  readonly traceExport: TraceExport | undefined;
   readonly logLevel: string;
   readonly paths: DataPaths;
   /** Six hex digits of the data directory: part of every name of ours on the host, so that two Thaws do not meet. */
@@ -96,12 +134,15 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     throw new ConfigError(`These settings can not be used:\n${lines.join('\n')}`);
   }
   const e = parsed.data;
-  const dataDir = realPath(resolve(e.THAW_DATA_DIR));
+  const dataDir = e.THAW_DATA_DIR;
+  const tls = parseTls(e.THAW_TLS_CERT, e.THAW_TLS_KEY);
+  if (!tls && !e.THAW_INSECURE && !isLoopback(e.THAW_HOST)) throw readableByOthers(e.THAW_HOST);
   return {
     host: e.THAW_HOST,
     port: e.THAW_PORT,
     apiKey: e.THAW_API_KEY,
-    url: (e.THAW_URL ?? `http://${reachableHost(e.THAW_HOST)}:${e.THAW_PORT}`).replace(/\/+$/, ''),
+    tokenKeyFile: e.THAW_TOKEN_KEY_FILE,
+    url: (e.THAW_URL ?? `${tls ? 'https' : 'http'}://${reachableHost(e.THAW_HOST)}:${e.THAW_PORT}`).replace(/\/+$/, ''),
     engine: e.THAW_ENGINE,
     sandbox: e.THAW_SANDBOX,
     node: e.THAW_NODE,
@@ -110,31 +151,17 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     insecureRegistries: list(e.THAW_INSECURE_REGISTRIES, ','),
     memoryReserveBytes: e.THAW_MEMORY_RESERVE_MB * 1024 * 1024,
     diskReserveBytes: e.THAW_DISK_RESERVE_MB * 1024 * 1024,
-    hostPorts: parsePorts(e.THAW_HOST_PORTS),
+    hostPorts: list(e.THAW_HOST_PORTS, ',').map((part) => parsePort('THAW_HOST_PORTS', part)),
     redisUrl: e.REDIS_URL,
     agentListen: parseAgentListen(e.THAW_AGENT_LISTEN, e.THAW_AGENT_TOKEN),
     agentToken: e.THAW_AGENT_TOKEN,
+    gatewayDomain: e.THAW_GATEWAY_DOMAIN,
+    tls,
+    trustedProxies: parseProxies(e.THAW_TRUSTED_PROXIES),
+    traceExport: parseTraceExport(e),
     logLevel: e.LOG_LEVEL,
     paths: dataPaths(dataDir),
     tag: createHash('sha256').update(dataDir).digest('hex').slice(0, 6),
-  };
-}
-
-/** Where things lie below the data directory. `run` is a tmpfs: what must never touch a disk, and what ends with the boot. */
-function dataPaths(dataDir: string) {
-  return {
-    dataDir,
-    lock: join(dataDir, 'thaw.lock'),
-    adminKey: join(dataDir, 'admin.key'),
-    node: join(dataDir, 'node'),
-    fingerprintKey: join(dataDir, 'fingerprint.key'),
-    redis: join(dataDir, 'redis'),
-    images: join(dataDir, 'images'),
-    goldens: join(dataDir, 'goldens'),
-    instances: join(dataDir, 'instances'),
-    logs: join(dataDir, 'logs'),
-    run: join(dataDir, 'run'),
-    agentSocket: join(dataDir, 'agent.sock'),
   };
 }
 
@@ -142,19 +169,6 @@ function dataPaths(dataDir: string) {
 function reachableHost(host: string): string {
   if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;
-}
-
-/**
- * With links resolved as far as the path exists: the kernel names mounts by their real paths, and the names of ours on the host derive
- * from it.
- */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    const parent = dirname(path);
-    return parent === path ? path : join(realPath(parent), basename(path));
-  }
 }
 
 function list(text: string, separator: string): string[] {
@@ -166,13 +180,50 @@ function parseAgentListen(listen: string | undefined, token: string | undefined)
   if (token === undefined)
     throw new ConfigError('THAW_AGENT_LISTEN needs THAW_AGENT_TOKEN: an address is open to others, a socket file is not');
   const [host = '', port] = listen.split(':');
-  return { host, port: Number(port), token };
+  return { host, port: parsePort('THAW_AGENT_LISTEN', port), token };
 }
 
-function parsePorts(text: string): number[] {
-  return list(text, ',').map((part) => {
-    const port = Number(part);
-    if (!Number.isInteger(port) || port < 1 || port > 65535) throw new ConfigError(`THAW_HOST_PORTS: ${part} is not a port (1 to 65535)`);
-    return port;
+/** `name=value` pairs separated by commas, values percent-encoded, as OpenTelemetry has them. */
+function parseTraceExport(e: z.infer<typeof Environment>): TraceExport | undefined {
+  const endpoint = e.OTEL_EXPORTER_OTLP_ENDPOINT;
+  if (endpoint === undefined) return undefined;
+  const headers = list(e.OTEL_EXPORTER_OTLP_HEADERS, ',').map((pair) => {
+    const [, name, value] = /^([^=\s]+)=(.*)$/.exec(pair) ?? [];
+    if (name === undefined || value === undefined) {
+      throw new ConfigError('OTEL_EXPORTER_OTLP_HEADERS must be name=value pairs with commas between them');
+    }
+    return [name, unescapePercent(value)];
   });
+  return { endpoint, headers: Object.fromEntries(headers), serviceName: e.OTEL_SERVICE_NAME };
+}
+
+function parseTls(certPath: string | undefined, keyPath: string | undefined): Config['tls'] {
+  if (certPath !== undefined && keyPath !== undefined) return { certPath: resolve(certPath), keyPath: resolve(keyPath) };
+  if (certPath === undefined && keyPath === undefined) return undefined;
+  throw new ConfigError('THAW_TLS_CERT and THAW_TLS_KEY go together: set both, or neither');
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function readableByOthers(host: string): ConfigError {
+  return new ConfigError(
+    `THAW_HOST ${host} is reached from other machines, and without TLS keys and tokens cross the network readable: set THAW_TLS_CERT and \
+THAW_TLS_KEY; or THAW_HOST=127.0.0.1 with a proxy before it that speaks TLS; or, on a network of your own, THAW_INSECURE=1`,
+  );
+}
+
+function parseProxies(text: string): Cidr[] {
+  return list(text, ',').map((part) => {
+    const cidr = parseCidr(part);
+    if (cidr === undefined) throw new ConfigError(`THAW_TRUSTED_PROXIES: ${part} is no network like 10.0.0.0/8, nor an address`);
+    return cidr;
+  });
+}
+
+function parsePort(setting: string, text: string | undefined): number {
+  const port = reachedPort.safeParse(text);
+  if (!port.success) throw new ConfigError(`${setting}: ${port.error.issues[0]?.message}`);
+  return port.data;
 }

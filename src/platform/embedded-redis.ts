@@ -27,8 +27,6 @@ export interface EmbeddedRedisDeps {
 /** Loading the data counts into it; an append-only file of 1 GB takes about 10 s. */
 const startDeadlineMs = 120_000;
 const stopDeadlineMs = 5000;
-/** sun_path of a unix socket, less its closing zero. */
-const maxSocketPathBytes = 107;
 
 export function embeddedRedisUrl(paths: Pick<DataPaths, 'redis'>): string {
   return `unix://${redisSocket(paths)}`;
@@ -36,7 +34,7 @@ export function embeddedRedisUrl(paths: Pick<DataPaths, 'redis'>): string {
 
 /**
  * Starts Redis on `paths.redis`, or adopts the one that runs there: two servers on one append-only directory corrupt it.
- * Answers when it has loaded its data and takes writes. Throws node_unfit (no Redis here, path too long) or redis_unavailable.
+ * Answers when it has loaded its data and takes writes. Throws node_unfit (no Redis here) or redis_unavailable.
  */
 export async function startEmbeddedRedis(deps: EmbeddedRedisDeps): Promise<EmbeddedRedis> {
   const { clock, paths } = deps;
@@ -139,12 +137,6 @@ async function refuseStranger(redis: Redis, paths: RedisPaths): Promise<void> {
 }
 
 function prepareDirectories(paths: RedisPaths): void {
-  const length = Buffer.byteLength(redisSocket(paths));
-  if (length > maxSocketPathBytes) {
-    throw new ThawError('node_unfit', `the path ${redisSocket(paths)} has ${length} bytes; a unix socket takes ${maxSocketPathBytes}`, {
-      fix: 'Choose a shorter THAW_DATA_DIR.',
-    });
-  }
   mkdirSync(paths.logs, { recursive: true });
   mkdirSync(paths.redis, { recursive: true });
   chmodSync(paths.redis, 0o700);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isErrnoError } from './errno.ts';
 import { ThawError } from './errors.ts';
@@ -23,7 +23,7 @@ function makeLevels(path: string): void {
   try {
     mkdirSync(path, { mode: 0o711 });
   } catch (error) {
-    if (isErrnoError(error, 'EEXIST')) return;
+    if (isErrnoError(error, 'EEXIST') && statSync(path).isDirectory()) return;
     if (!isErrnoError(error, 'ENOENT') || existsSync(dirname(path))) throw error;
     makeLevels(dirname(path));
     mkdirSync(path, { mode: 0o711 });

@@ -4,6 +4,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 export interface Metrics {
   /** Seconds, by how the instance was had (`none` when it was not) and the outcome (`ok` or the problem's code). */
   readonly claimSeconds: Histogram<'path' | 'outcome'>;
+  /** Seconds of each phase of a claim that was had: wait, restore, bind, hook. What a claim did not need is not counted. */
+  readonly claimPhaseSeconds: Histogram<'path' | 'phase'>;
   readonly poolInstances: Gauge<'pool' | 'state'>;
   /** Clones that became warm and restores that failed, since Redis was first used. */
   readonly restores: Counter<'outcome'>;
@@ -22,6 +24,13 @@ export function createMetrics(): Metrics {
       help: 'Time from a claim request to its answer',
       labelNames: ['path', 'outcome'],
       buckets: [0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers,
+    }),
+    claimPhaseSeconds: new Histogram({
+      name: 'thaw_claim_phase_seconds',
+      help: 'Time that each phase of a claim took, by how the instance was had',
+      labelNames: ['path', 'phase'],
+      buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
     }),
     poolInstances: new Gauge({

@@ -1,7 +1,7 @@
-import { type Job, type JobsOptions, Queue, Worker, type WorkerOptions } from 'bullmq';
+import { type Job, Queue, Worker, type WorkerOptions } from 'bullmq';
 import type { Redis } from './redis.ts';
 
-export type { Job, JobsOptions, Queue, Worker };
+export type { Job, Queue, Worker };
 
 /** BullMQ's keys live in the same slot as ours. Names hold no `:` (BullMQ refuses it). */
 const prefix = '{thaw}:queue';
@@ -19,6 +19,16 @@ export function openQueue(name: string, redis: Redis): Queue {
   const queue = new Queue(name, { connection: redis, prefix, defaultJobOptions: { removeOnComplete: true, removeOnFail: true } });
   queue.on('error', () => {}); // of the connection; what fails is the command, and it says so to its caller
   return queue;
+}
+
+/**
+ * Puts every job that counts as under way back in line, first. Only for a queue with one worker, before it begins: BullMQ (6.7) takes the
+ * token '0' for whoever holds the lock. Answers how many there were.
+ */
+export async function requeueActive(queue: Queue): Promise<number> {
+  const active = await queue.getActive();
+  for (const job of active) await job.moveToWait('0');
+  return active.length;
 }
 
 /** Processes jobs at least once: each may run twice, and each processor says what the second run does. */

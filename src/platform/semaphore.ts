@@ -1,22 +1,32 @@
-/** Lets at most `places` tasks run at once; the others wait in the order they came. */
+interface Waiting {
+  readonly rank: number;
+  start(): void;
+}
+
+/** Lets at most `places` tasks run at once; of the others the lowest rank goes first, and those of one rank in the order they came. */
 export class Semaphore {
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: Waiting[] = [];
   #free: number;
 
   constructor(places: number) {
     this.#free = places;
   }
 
-  async run<T>(task: () => Promise<T>): Promise<T> {
+  async run<T>(task: () => Promise<T>, rank = 0): Promise<T> {
     if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve)); // the place is handed over, not freed
+    else await new Promise<void>((start) => this.#wait({ rank, start })); // the place is handed over, not freed
     try {
       return await task();
     } finally {
       const next = this.#waiting.shift();
-      if (next) next();
+      if (next) next.start();
       else this.#free++;
     }
+  }
+
+  #wait(task: Waiting): void {
+    const behind = this.#waiting.findIndex((other) => other.rank > task.rank);
+    this.#waiting.splice(behind < 0 ? this.#waiting.length : behind, 0, task);
   }
 }
 

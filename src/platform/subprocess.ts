@@ -27,7 +27,7 @@ export class SubprocessError extends Error {
   readonly timedOut: boolean;
 
   constructor(argv: readonly string[], ending: string, result: Partial<RunResult> & { timedOut?: boolean }, cause?: unknown) {
-    const said = (result.stderr || result.stdout || '').trim().split('\n').slice(-6).join('\n');
+    const said = (result.stderr || result.stdout || '').trim().split('\n').slice(-6).join('\n').slice(-2000);
     super(`\`${argv.join(' ').slice(0, 400)}\` ${ending}${said ? `: ${said}` : ''}`, cause === undefined ? undefined : { cause });
     this.exitCode = result.exitCode;
     this.stdout = result.stdout ?? '';

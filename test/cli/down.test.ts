@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { lockDataDir } from '#src/cli/data-dir-lock.ts';
@@ -42,6 +42,27 @@ describe('thaw down', () => {
     const { lock } = await stopUp(systemClock, pathsOf(dir.path));
     await expect(lockDataDir(systemClock, pathsOf(dir.path), 'up')).rejects.toThrow('`thaw down` already runs');
     lock.release();
+    (await lockDataDir(systemClock, pathsOf(dir.path), 'up')).release();
+  });
+});
+
+describe('a directory that is used for something else', () => {
+  test.each(['up', 'down'])('is neither used nor emptied by `thaw %s`', async (command) => {
+    await using dir = await makeTempDir();
+    for (const name of ['images', 'logs', 'thesis', 'music', 'mail']) mkdirSync(`${dir.path}/${name}`);
+    const args = command === 'down' ? ['--destroy', '--purge'] : [];
+    expect(await runCommandLine({ THAW_DATA_DIR: dir.path, THAW_ENGINE: 'memory' }, command, ...args)).toMatchObject({
+      exitCode: 1,
+      err: expect.stringMatching(/ is no directory of Thaw's: it holds \w+, \w+, \w+\n +Set THAW_DATA_DIR to a directory that is empty/),
+    });
+    expect(readdirSync(dir.path)).toHaveLength(5);
+  });
+
+  test('is not the data directory of before, nor the root of a file system of its own', async () => {
+    await using dir = await makeTempDir();
+    mkdirSync(`${dir.path}/lost+found`);
+    (await lockDataDir(systemClock, pathsOf(dir.path), 'up')).release();
+    writeFileSync(`${dir.path}/notes`, '');
     (await lockDataDir(systemClock, pathsOf(dir.path), 'up')).release();
   });
 });
@@ -102,6 +123,39 @@ describe('purging the data directory', () => {
     writeFileSync(paths.adminKey, 'secret');
     purgeData(paths);
     expect(readdirSync(dir.path)).toEqual([]);
+  });
+
+  test('leaves a mount point, empty', async () => {
+    await using dir = await makeTempDir();
+    expect(spawnSync('mount', ['-t', 'tmpfs', 'thaw-test', dir.path]).status).toBe(0);
+    try {
+      mkdirSync(pathsOf(dir.path).goldens);
+      expect(purgeData(pathsOf(dir.path))).toBe(false);
+      expect(readdirSync(dir.path)).toEqual([]);
+    } finally {
+      spawnSync('umount', [dir.path]);
+    }
+  });
+
+  test('takes what a killed doctor and a torn write left', async () => {
+    await using dir = await makeTempDir();
+    const paths = pathsOf(`${dir.path}/data`);
+    mkdirSync(`${paths.dataDir}/.thaw-doctor-x`, { recursive: true });
+    writeFileSync(`${paths.node}.new`, '');
+    expect(purgeData(paths)).toBe(true);
+  });
+
+  test('takes the lock with it: who waited for the lock does not hold it on a file that is gone', async () => {
+    await using dir = await makeTempDir();
+    const paths = pathsOf(dir.path);
+    const first = await lockDataDir(systemClock, paths, 'down');
+    writeFileSync(paths.lock, ''); // as before it is written: nobody can be named, so the second waits
+    const second = lockDataDir(systemClock, paths, 'up');
+    rmSync(paths.lock);
+    first.release();
+    const { release } = await second;
+    await expect(lockDataDir(systemClock, paths, 'up')).rejects.toThrow('already runs');
+    release();
   });
 
   test('leaves and names what is not ours', async () => {

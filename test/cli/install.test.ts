@@ -58,8 +58,8 @@ describe('thaw install --root', () => {
 
   test('a path that can not stand in a unit is refused', async () => {
     await using root = await makeTempDir();
-    const refused = await runCommandLine({ THAW_DATA_DIR: '/srv/my data' }, 'install', '--root', root.path);
-    expect(refused).toMatchObject({ exitCode: 1, err: expect.stringContaining('/srv/my data') });
+    const refused = await runCommandLine({ THAW_DATA_DIR: '/srv/my%data' }, 'install', '--root', root.path);
+    expect(refused).toMatchObject({ exitCode: 1, err: expect.stringContaining('/srv/my%data') });
     expect(filesBelow(root.path)).toEqual([]);
   });
 

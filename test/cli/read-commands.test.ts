@@ -1,5 +1,8 @@
+import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeTempDir } from '#test/support/temp-dir.ts';
 import { runCommandLine } from './run-command-line.ts';
 
 const key = 'a-key-of-sixteen';
@@ -45,6 +48,41 @@ const answers: Readonly<Record<string, unknown>> = {
     ],
     problem: { message: 'search did not become ready within 120000 ms', fix: 'Raise ready.timeoutMs.' },
     createdAt: time,
+  },
+  '/v1/claims/clm-1': {
+    id: 'clm-1',
+    state: 'lost',
+    pool: 'search',
+    tenant: 'acme',
+    createdAt: time,
+    expiresAt: time,
+    instance: { id: 'ins-1', node: 'here', golden: 'search@7' },
+    receipt: { path: 'restored', reason: 'nothing was warm', timingsMs: { total: 1204 } },
+    endedAt: time,
+    endReason: 'oom',
+    endDetail: 'the instance used more than 268435456 bytes',
+    exitCode: 137,
+  },
+  '/v1/claims/clm-2': {
+    ...{ id: 'clm-2', state: 'lost', pool: 'search', tenant: 'acme', createdAt: time, expiresAt: time, endedAt: time, exitCode: 3 },
+    endDetail: 'ended with exit code 3: \u001b[2Jbad\nIt is active.',
+  },
+  '/v1/claims/clm-2/timeline': {
+    ...{ claim: 'clm-2', complete: true },
+    steps: [{ type: 'claim.lost', at: time, sinceMs: 5, reason: 'it said \u001b[2J\nbad' }],
+  },
+  '/v1/operations/op-2': { id: 'op-2', kind: 'capture-golden', target: 'search@9', createdAt: time },
+  '/v1/claims/clm-1/timeline': {
+    claim: 'clm-1',
+    complete: false,
+    steps: [
+      { type: 'golden.capturing', at: time, sinceMs: -93_784_000, golden: 'search@7', phasesMs: { coldStart: 5600 } },
+      { type: 'claim.waiting', at: time, sinceMs: 0, tookMs: 1200 },
+      { type: 'claim.reserved', at: time, sinceMs: 1200, tookMs: 3.84, phasesMs: { bind: 2.31, hook: 1.5 }, instance: 'ins-1' },
+      { type: 'claim.active', at: time, sinceMs: 1204, tookMs: 7_384_000 },
+      { type: 'claim.lost', at: time, sinceMs: 7_385_204, reason: 'out of memory' },
+      { type: 'something.new', at: time, sinceMs: 7_385_300 },
+    ],
   },
 };
 
@@ -105,6 +143,39 @@ describe('the commands that read', () => {
     );
   });
 
+  test('explain tells the story of a claim and shows its steps', async () => {
+    expect((await runCommandLine(env, 'explain', 'clm-1')).out).toBe(
+      [
+        'Claim clm-1 of tenant acme on pool search, asked for at 2026-01-31 12:00:00Z, is lost.',
+        'It held instance ins-1 on node here, a clone of golden search@7.',
+        'It was restored, not hot: answered after 1.2 s; nothing was warm.',
+        'It ended at 2026-01-31 12:00:00Z, held for 2 h 3 min: the instance used more than 268435456 bytes, exit code 137.',
+        '',
+        'SINCE       WHAT                                 LASTED     DETAIL',
+        '-1 d 2 h    the golden was captured              -          search@7 · coldStart 5.6 s',
+        '+0 ms       the claim waited in line             1.2 s      -',
+        '+1.2 s      the instance was reserved and bound  3.8 ms     bind 2.3 ms, hook 1.5 ms',
+        '+1.2 s      the tenant held it                   2 h 3 min  -',
+        '+2 h 3 min  the claim lost its instance          -          out of memory',
+        '+2 h 3 min  something.new                        -          -',
+        '',
+        'Some events of its time are no longer kept; these steps come from the records.',
+      ].join('\n'),
+    );
+    const { out } = await runCommandLine(env, 'explain', 'clm-1', '--json');
+    expect(JSON.parse(out)).toEqual({ claim: answers['/v1/claims/clm-1'], timeline: answers['/v1/claims/clm-1/timeline'] });
+    expect((await runCommandLine(env, 'explain')).exitCode).toBe(2);
+  });
+
+  test('what an app said can neither steer the terminal nor pass for a line of ours', async () => {
+    expect((await runCommandLine(env, 'explain', 'clm-2')).out.split('\n').slice(1)).toEqual([
+      'It ended at 2026-01-31 12:00:00Z: ended with exit code 3:  [2Jbad It is active..',
+      '',
+      'SINCE  WHAT                         LASTED  DETAIL',
+      '+5 ms  the claim lost its instance  -       it said  [2J bad',
+    ]);
+  });
+
   test("a problem is told in the service's words, with its fix", async () => {
     expect(await runCommandLine(env, 'goldens', 'nope')).toEqual({
       exitCode: 1,
@@ -113,6 +184,23 @@ describe('the commands that read', () => {
     });
     const wrongKey = { ...env, THAW_API_KEY: 'another-key-of-sixteen' };
     expect((await runCommandLine(wrongKey, 'pools')).err).toBe('thaw: this key is not known\n      Set THAW_API_KEY to a valid key.');
+  });
+
+  test('an answer of another version is told in one line, and --json shows it', async () => {
+    const { exitCode, err } = await runCommandLine(env, 'operations', 'op-2');
+    expect({ exitCode, err }).toEqual({
+      exitCode: 1,
+      err: 'thaw: what answers /v1/operations/op-2 is not as this `thaw` knows it: state, steps\n      Use the command of the same version, or --json.',
+    });
+    expect((await runCommandLine(env, 'operations', 'op-2', '--json')).exitCode).toBe(0);
+  });
+
+  test('a key file that holds no key is named, and what it holds is not', async () => {
+    await using dir = await makeTempDir();
+    await writeFile(join(dir.path, 'admin.key'), 'some secret\nof two lines\n');
+    const { exitCode, err } = await runCommandLine({ THAW_URL: env.THAW_URL, THAW_DATA_DIR: dir.path }, 'pools');
+    expect(exitCode).toBe(1);
+    expect(err).toBe(`thaw: ${dir.path}/admin.key holds no key: one is printable ASCII without blanks\n      Set THAW_API_KEY instead.`);
   });
 
   test('a service that is not there is named, with what to do', async () => {

@@ -60,6 +60,34 @@ describe('the directory of agents', () => {
   });
 });
 
+describe('a node whose agent does not answer', () => {
+  const marked = () => server.redis.zrange('{thaw}:nodes-unreachable', 0, '-1');
+  const log = pino({ level: 'silent' });
+
+  it('is marked for the claim script until it answers again', async () => {
+    const asked = agents.ask('n1', (agent) => agent.bind(newInstanceId(), binding, 100));
+    await expect(asked).rejects.toMatchObject({ code: 'node_unreachable' });
+    await expect.poll(marked).toEqual(['n1']);
+    const until = Number(await server.redis.zscore('{thaw}:nodes-unreachable', 'n1'));
+    expect(until - Date.now()).toBeGreaterThan(0);
+    expect(until - Date.now()).toBeLessThanOrEqual(3100);
+    const agent = await serveAgent({ engine: node.engine, log }, { socket: socket() });
+    await expect.poll(marked).toEqual([]);
+    await agent.close();
+  });
+
+  it('is not marked for one slow call', async () => {
+    node.engine.timings.bindMs = 200;
+    const slow = newInstanceId();
+    await node.engine.start(Workload.parse({ image: 'dir:/app' }), slow);
+    const agent = await serveAgent({ engine: node.engine, log }, { socket: socket() });
+    await expect(agents.ask('n1', (each) => each.bind(slow, binding, 20))).rejects.toMatchObject({ code: 'node_unreachable' });
+    await agents.ask('n1', (each) => each.ping());
+    expect(await marked()).toEqual([]);
+    await agent.close();
+  });
+});
+
 /** Takes binds up and answers none. */
 async function listenSilently(path: string, open: Set<Socket>): Promise<Server> {
   const silent = createServer();

@@ -60,6 +60,32 @@ describe('the node agent', () => {
     expect((await engine.list())[0]?.boundTo).toMatchObject({ claim: binding.claim, tenant: 'acme' });
   });
 
+  it('tells what a bind took, its hook apart', async () => {
+    const hooked = newInstanceId();
+    const hooks = { bind: { exec: { command: ['sleep', '0.02'] } } };
+    await engine.start(Workload.parse({ image: 'dir:/app', hooks }), hooked);
+    const agent = client(await serve());
+    expect((await agent.bind(id, binding, 1000)).timingsMs).toEqual({ bind: expect.any(Number), hook: 0 });
+    const { timingsMs } = await agent.bind(hooked, binding, 1000);
+    expect(timingsMs.hook).toBeGreaterThanOrEqual(19);
+    expect(timingsMs.bind).toBeLessThan(timingsMs.hook);
+  });
+
+  it('passes a hook that failed on, by its code', async () => {
+    engine.faults.failNext('bind', 'hook_failed');
+    await expect(client(await serve()).bind(id, binding, 1000)).rejects.toMatchObject({ code: 'hook_failed', class: 'template' });
+  });
+
+  it('of a bind that was given up too early tells the repeated one how it ended, and calls the hook once', async () => {
+    const hooked = newInstanceId();
+    const hooks = { bind: { http: { port: 8080, path: '/hook?sleepMs=200' } } };
+    const { ports } = await engine.start(Workload.parse({ image: 'dir:/app', hooks, ports: [{ name: 'web', port: 8080 }] }), hooked);
+    const agent = client(await serve());
+    await expect(agent.bind(hooked, binding, 50)).rejects.toMatchObject({ code: 'node_unreachable' });
+    expect((await agent.bind(hooked, binding, 1000)).timingsMs.hook).toBe(0);
+    expect(await (await fetch(`http://127.0.0.1:${ports?.[8080]}/hooks`)).json()).toHaveLength(1);
+  });
+
   it('reads stats and logs', async () => {
     const agent = client(await serve());
     await expect.poll(() => agent.logs(id, 1000)).toContain('token');

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { beat } from '#src/nodes/heartbeat.ts';
-import { getNode, listNodes, pickNode, setCordoned } from '#src/nodes/store.ts';
+import { getNode, listNodes, pickNode, setCordoned, tellNodeStates } from '#src/nodes/store.ts';
 import { readBootId } from '#src/platform/boot-id.ts';
+import { readEventsAfter } from '#src/platform/events.ts';
 import { type MemoryNode, startMemoryNode } from '#test/support/memory-node.ts';
 import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
 
@@ -43,6 +44,22 @@ describe('a heartbeat', () => {
     expect((await getNode(server.redis, 'n1'))?.state).toBe('suspected');
     await ageBy(60_000);
     expect((await listNodes(server.redis)).map((each) => each.state)).toEqual(['gone']);
+  });
+
+  it('and its absence are told as events, once each', async () => {
+    const ageBy = (ms: number) => server.redis.hincrby('{thaw}:node:n1', 'at', -ms);
+    await ageBy(11_000);
+    await tellNodeStates(server.redis);
+    await ageBy(60_000);
+    await tellNodeStates(server.redis);
+    await tellNodeStates(server.redis);
+    await beat({ ...node, bootId: 'boot-1', agent: 'unix:/run/agent.sock' });
+    await setCordoned(server.redis, 'n1', true);
+    await beat({ ...node, bootId: 'boot-1', agent: 'unix:/run/agent.sock' });
+    const events = await readEventsAfter(server.redis, '0', 100);
+    expect(events.map((event) => `${event.type} ${event.node}`)).toEqual(
+      ['ready', 'suspected', 'gone', 'ready', 'cordoned'].map((state) => `node.${state} n1`),
+    );
   });
 
   it('of a node that is not fit says why nothing can be placed', async () => {

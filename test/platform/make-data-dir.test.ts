@@ -16,4 +16,5 @@ it('a place that takes no directories is refused at once', () => {
   expect(() => makeDataDir('/proc/thaw')).toThrow('the data directory /proc/thaw could not be made');
   expect(() => makeDataDir('/proc/thaw/deeper')).toThrow('could not be made');
   expect(() => makeDataDir('/dev/null/thaw')).toThrow('could not be made');
+  expect(() => makeDataDir('/dev/null')).toThrow('could not be made');
 });

@@ -1,9 +1,7 @@
-import { createServer } from 'node:net';
 import { z } from 'zod';
-import type { Config } from '#src/platform/config.ts';
 import { findProgram } from '#src/platform/find-program.ts';
 import { run } from '#src/platform/subprocess.ts';
-import { type Condition, type Finding, fail, pass, warn } from './finding.ts';
+import { type Condition, type Finding, pass, warn } from './finding.ts';
 import { readText } from './read-text.ts';
 
 export async function checkNetwork(): Promise<Finding[]> {
@@ -61,38 +59,5 @@ async function readForwardDrops(): Promise<string[]> {
     return parseForwardDrops((await run([nft, '--json', 'list', 'chains'], { timeoutMs: 5000 })).stdout);
   } catch {
     return []; // without the right to list them there is a failure of its own
-  }
-}
-
-export async function checkPort(config: Pick<Config, 'host' | 'port'>): Promise<Finding> {
-  const condition: Condition = {
-    id: 'port',
-    title: 'Port',
-    cost: 'the API can not listen',
-    fix: 'Set THAW_PORT to a free port, or end what listens there (ss -ltnp).',
-  };
-  const place = `${config.host}:${config.port}`;
-  if (config.port === 0) return pass(condition, 'chosen by the kernel');
-  const complaint = await tryListen(config.host, config.port);
-  if (complaint === undefined) return pass(condition, `${place} is free`);
-  if (await answersAsThaw(config.host, config.port)) return pass(condition, `${place} is held by a running Thaw`);
-  return fail(condition, `${place}: ${complaint}`);
-}
-
-async function tryListen(host: string, port: number): Promise<string | undefined> {
-  const server = createServer();
-  const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  server.once('error', (error) => resolve(error.message));
-  server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
-  return await promise;
-}
-
-async function answersAsThaw(host: string, port: number): Promise<boolean> {
-  const name = host.includes(':') ? `[${host}]` : host;
-  try {
-    const response = await fetch(`http://${name}:${port}/openapi.yaml`, { signal: AbortSignal.timeout(1000) });
-    return response.ok && (await response.text()).includes('title: Thaw');
-  } catch {
-    return false;
   }
 }

@@ -12,15 +12,23 @@ export function jsonResponse<S extends ZodType>(description: string, schema: S) 
 }
 
 /** What any route can answer with. */
-const always = ['unauthenticated', 'forbidden', 'validation_failed', 'redis_unavailable', 'internal'] as const;
+const always = ['unauthenticated', 'forbidden', 'validation_failed', 'rate_limited', 'redis_unavailable', 'internal'] as const;
 
 type StatusOf<C extends ProblemCode> = (typeof problems)[C]['status'];
 interface ProblemResponse {
   description: string;
-  content: { 'application/problem+json': { schema: typeof Problem } };
+  headers?: typeof retryAfter;
+  content: { 'application/problem+json': { schema: typeof Problem; examples: Record<string, { $ref: string }> } };
 }
 
-/** The failures of a route by their codes, for `responses`; what any route can answer is added. */
+const retryAfter = {
+  'Retry-After': { schema: { type: 'integer' as const }, description: 'Seconds until it may go well; where that can be told' },
+};
+
+/**
+ * The failures of a route by their codes, for `responses`; what any route can answer is added. In openapi.yaml the names of the examples
+ * of an answer are the codes that it can have.
+ */
 export function problemResponses<C extends ProblemCode>(...codes: C[]) {
   const all = new Set<ProblemCode>([...codes, ...always]);
   const responses: Record<number, ProblemResponse> = {};
@@ -28,9 +36,11 @@ export function problemResponses<C extends ProblemCode>(...codes: C[]) {
     const { status, title } = problems[code];
     const before = responses[status];
     const line = `\`${code}\`: ${title}`;
+    const examples = { ...before?.content['application/problem+json'].examples, [code]: { $ref: `#/components/examples/${code}` } };
     responses[status] = {
       description: before ? `${before.description} · ${line}` : line,
-      content: { 'application/problem+json': { schema: Problem } },
+      ...(status === 429 || status === 503 ? { headers: retryAfter } : {}),
+      content: { 'application/problem+json': { schema: Problem, examples } },
     };
   }
   return responses as { [S in StatusOf<C | (typeof always)[number]>]: ProblemResponse };

@@ -1,9 +1,10 @@
 import { z } from '@hono/zod-openapi';
-import { ThawError } from '#src/platform/errors.ts';
+import { validationFailed } from './validation-failed.ts';
+import { wholeNumber } from './whole-number.ts';
 
 /** Of every list: at most `limit` items, from where the `cursor` of the page before points. */
-export const ListQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(200).default(50),
+export const ListQuery = z.strictObject({
+  limit: wholeNumber({ min: 1, max: 200 }).default(50).openapi({ default: 50 }),
   cursor: z.string().min(1).max(512).optional().openapi({ description: '`nextCursor` of the page before; opaque' }),
 });
 export type ListQuery = z.infer<typeof ListQuery>;
@@ -27,8 +28,8 @@ export function encodeCursor(place: string): string {
 export function decodeCursor(cursor: string): string {
   const place = Buffer.from(cursor, 'base64url').toString();
   if (encodeCursor(place) === cursor) return place;
-  throw new ThawError('validation_failed', 'the cursor is not one that a list answered', {
-    fix: 'Send `nextCursor` of the page before as it is, or no cursor.',
-    details: { errors: [{ in: 'query', path: 'cursor', message: 'not a cursor' }] },
-  });
+  throw validationFailed(
+    [{ in: 'query', path: 'cursor', message: 'not one that a list answered' }],
+    'Send `nextCursor` of the page before as it is, or no cursor.',
+  );
 }

@@ -13,7 +13,7 @@ export function problemHandler(log: Pick<Logger, 'error'>): ErrorHandler<AppEnv>
     if (error instanceof HTTPException) return answerProblem(c, refusalOf(error));
     if (isRedisGone(error)) return answerProblem(c, redisUnavailable(error));
     const requestId = c.get('requestId');
-    log.error({ err: error, requestId, method: c.req.method, path: c.req.path }, 'a bug ended a request');
+    log.error({ err: error, requestId, trace: c.get('trace')?.traceId, method: c.req.method, path: c.req.path }, 'a bug ended a request');
     return answerProblem(
       c,
       new ThawError('internal', `a bug in Thaw ended this request; its log line has the request id ${requestId}`, {
@@ -23,7 +23,7 @@ export function problemHandler(log: Pick<Logger, 'error'>): ErrorHandler<AppEnv>
   };
 }
 
-function redisUnavailable(cause: unknown): ThawError {
+export function redisUnavailable(cause: unknown): ThawError {
   return new ThawError('redis_unavailable', 'Redis does not answer; nothing can be read or changed until it does', {
     fix: 'Try again in a moment with the same Idempotency-Key; `thaw doctor` tells what is wrong with Redis.',
     retryAfterMs: 1000,

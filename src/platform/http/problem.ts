@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type ProblemCode, problems, type ThawError } from '#src/platform/errors.ts';
+import type { AppEnv } from './access.ts';
 
 const WrongField = z.object({
   in: z.enum(['body', 'query', 'path', 'header', 'cookie', 'form']),
@@ -22,15 +23,22 @@ export const Problem = z
     fix: z.string().optional().openapi({ description: 'What to do next' }),
     instance: z.string().optional().openapi({ description: 'The request id, as in the log' }),
     retryAfterMs: z.number().int().optional(),
-    errors: z.array(WrongField).optional().openapi({ description: 'Every wrong field of the request' }),
+    errors: z.array(WrongField).max(20).optional().openapi({ description: 'The wrong fields of the request' }),
+    moreErrors: z.number().int().optional().openapi({ description: 'How many more there are than `errors` shows' }),
   })
   .openapi('Problem');
 export type Problem = z.infer<typeof Problem>;
 
 /** The failure as `application/problem+json`, with Retry-After and WWW-Authenticate where they apply. */
-export function answerProblem(c: Context, error: ThawError): Response {
-  const requestId: unknown = c.get('requestId');
-  const body = {
+export function answerProblem(c: Context<AppEnv>, error: ThawError): Response {
+  c.set('problem', error.code);
+  const body = problemOf(error, c.get('requestId'));
+  for (const [name, value] of Object.entries(problemHeaders(error))) c.header(name, value);
+  return c.body(JSON.stringify(body), error.status as ContentfulStatusCode, { 'Content-Type': 'application/problem+json' });
+}
+
+export function problemOf(error: ThawError, requestId?: string): Problem {
+  return {
     ...error.details,
     type: `urn:thaw:problem:${error.code}`,
     title: problems[error.code].title,
@@ -39,10 +47,14 @@ export function answerProblem(c: Context, error: ThawError): Response {
     code: error.code,
     class: error.class,
     ...(error.fix === undefined ? {} : { fix: error.fix }),
-    ...(typeof requestId === 'string' ? { instance: requestId } : {}),
+    ...(requestId === undefined ? {} : { instance: requestId }),
     ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(error.retryAfterMs) }),
   };
-  if (error.retryAfterMs !== undefined) c.header('Retry-After', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))));
-  if (error.status === 401) c.header('WWW-Authenticate', 'Bearer realm="thaw"');
-  return c.body(JSON.stringify(body), error.status as ContentfulStatusCode, { 'Content-Type': 'application/problem+json' });
+}
+
+export function problemHeaders({ retryAfterMs, status }: ThawError): Record<string, string> {
+  return {
+    ...(retryAfterMs === undefined ? {} : { 'Retry-After': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) }),
+    ...(status === 401 ? { 'WWW-Authenticate': 'Bearer realm="thaw"' } : {}),
+  };
 }

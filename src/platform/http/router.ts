@@ -1,32 +1,54 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { z } from 'zod';
-import { ThawError } from '#src/platform/errors.ts';
+import { type ProblemCode, ThawError } from '#src/platform/errors.ts';
 import type { AppEnv } from './access.ts';
 import type { WrongField } from './problem.ts';
+import { shorten, validationFailed } from './validation-failed.ts';
 
-/** A router whose requests that do not fit their schema are refused with validation_failed and the path of each wrong field. */
+/**
+ * A router that refuses requests that do not fit their schema: validation_failed with the path of each wrong field. What no resource can be
+ * named, none is named: a malformed name or id in the path is answered like one that does not exist.
+ */
 export function newRouter(): OpenAPIHono<AppEnv> {
   return new OpenAPIHono<AppEnv>({
-    defaultHook: (result) => {
-      if (!result.success) throw validationFailure(result.error.issues, places[result.target]);
+    defaultHook: (result, c) => {
+      if (result.success) return;
+      const missing = result.target === 'param' ? missingResource(result.error.issues, c.req.param(), c.req.method) : undefined;
+      throw missing ?? validationFailed(result.error.issues.flatMap((issue) => wrongFields(issue, places[result.target])));
     },
   });
 }
 
 const places = { json: 'body', form: 'form', query: 'query', param: 'path', header: 'header', cookie: 'cookie' } as const;
 
-/** The issues of a zod error as the problem that names every wrong field. */
-function validationFailure(issues: readonly z.core.$ZodIssue[], place: WrongField['in'] = 'body'): ThawError {
-  const errors = issues.flatMap((issue) => wrongFields(issue, place));
-  const names = errors.map((error) => `${error.path || place}: ${error.message}`);
-  const shown = names.slice(0, 3).join('; ');
-  return new ThawError('validation_failed', names.length > 3 ? `${shown}; and ${names.length - 3} more` : shown, {
-    fix: 'Correct the fields listed in `errors`; /docs shows the schema.',
-    details: { errors },
+/** What a parameter of a path names, and how to say that there is none. */
+const resources: Readonly<Record<string, readonly [ProblemCode, string]>> = {
+  template: ['template_not_found', 'template'],
+  number: ['golden_not_found', 'golden'],
+  alias: ['alias_not_found', 'alias'],
+  pool: ['pool_not_found', 'pool'],
+  claim: ['claim_not_found', 'claim'],
+  instance: ['instance_not_found', 'instance'],
+  operation: ['operation_not_found', 'operation'],
+  node: ['node_not_found', 'node'],
+  key: ['key_not_found', 'key'],
+};
+
+/** Undefined where the name is one that the request wants to give: a PUT is told what is wrong with it. */
+function missingResource(
+  issues: readonly z.core.$ZodIssue[],
+  params: Readonly<Record<string, string>>,
+  method: string,
+): ThawError | undefined {
+  const name = String(issues[0]?.path[0]);
+  const [code, noun] = resources[name] ?? [];
+  if (code === undefined || (method === 'PUT' && name === Object.keys(params).at(-1))) return undefined;
+  return new ThawError(code, `there is no ${noun} ${shorten(params[name] ?? '', 64)}`, {
+    fix: `No ${noun} can have that name; check where it comes from.`,
   });
 }
 
-function wrongFields(issue: z.core.$ZodIssue, place: WrongField['in']): WrongField[] {
+function wrongFields(issue: z.core.$ZodIssue, place: WrongField['in'] = 'body'): WrongField[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ in: place, path: pathOf([...issue.path, key]), message: 'unknown field' }));
   }

@@ -1,0 +1,50 @@
+import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '#src/platform/config.ts';
+import { findLiveProcess, isAlive } from '#src/platform/live-process.ts';
+import { readMounts } from '#src/platform/mountinfo.ts';
+import type { CommandContext } from './command.ts';
+import { destroyEverything } from './destroy-everything.ts';
+
+/** Where the data directory of each `thaw try` lies: on a disk, and root's. */
+export const trialsDir = '/var/tmp';
+
+/** A directory whose name tells the process that works in it, so that the next one knows what a killed one left. */
+export function makeTrialDir(): string {
+  const startTicks = findLiveProcess(process.pid)?.startTicks;
+  return mkdtempSync(join(trialsDir, `thaw-try-${process.pid}-${startTicks}-`));
+}
+
+/** What is still mounted below, and was told, would be emptied with the directory. */
+export function removeTrialDir({ note }: Pick<CommandContext, 'note'>, dataDir: string): void {
+  const mounts = readMounts().filter(({ mountPoint }) => mountPoint.startsWith(`${dataDir}/`));
+  if (mounts.length === 0) rmSync(dataDir, { recursive: true, force: true });
+  else note(`${dataDir} is left: ${mounts.map(({ mountPoint }) => mountPoint).join(', ')} is still mounted`);
+}
+
+/** Ends the instances of every `thaw try` that was killed, and removes all it made on the host. What can not be removed is told. */
+export async function removeDeadTrials({ note }: Pick<CommandContext, 'note'>, configOf: (dataDir: string) => Config): Promise<void> {
+  for (const dataDir of findDeadTrials()) {
+    note(`removing what a \`thaw try\` that was killed left in ${dataDir}`);
+    try {
+      const config = configOf(dataDir);
+      const { openEngine } = await import('#src/compose.ts'); // the engine is heavy
+      const engine = await openEngine(config);
+      await destroyEverything(engine, config.paths).finally(() => engine.close());
+      removeTrialDir({ note }, dataDir);
+    } catch (error) {
+      note(`${dataDir} is left: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+}
+
+/** Ours alone: anyone may make a directory of such a name, with records in it that say what to unmount and whom to kill. */
+function findDeadTrials(): string[] {
+  return readdirSync(trialsDir).flatMap((name) => {
+    const [, pid, startTicks] = /^thaw-try-(\d+)-(\d+)-/.exec(name) ?? [];
+    const path = join(trialsDir, name);
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (pid === undefined || !stats?.isDirectory() || stats.uid !== process.getuid?.()) return [];
+    return isAlive({ pid: Number(pid), startTicks: Number(startTicks) }) ? [] : [path];
+  });
+}
