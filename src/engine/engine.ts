@@ -16,16 +16,29 @@ export interface Engine {
   checkpoint(id: InstanceId, golden: GoldenId, signal?: AbortSignal): Promise<Checkpoint>;
   /** Prepares a sandbox and a root filesystem that `restore` of the same ids then fills. */
   prime(golden: GoldenId, id: InstanceId): Promise<void>;
-  /** A clone of the golden; its process runs when this answers. Throws golden_missing, golden_corrupt, restore_failed or a capacity error. */
+  /**
+   * A clone of the golden, with a seed of its own in /run/thaw/identity.json; its process runs when this answers.
+   * Throws golden_missing, golden_corrupt, restore_failed or a capacity error.
+   */
   restore(golden: GoldenId, id: InstanceId, signal?: AbortSignal): Promise<RestoredInstance>;
-  /** Writes the binding where the instance reads it and opens the claimed egress. A second bind for another claim is refused. */
-  bind(id: InstanceId, binding: Binding): Promise<void>;
+  /**
+   * Calls a hook that the workload has; none is no error. The one after a restore is told what stands in /run/thaw/identity.json. It is
+   * called at each call: a job that runs twice calls it twice.
+   * Throws hook_failed.
+   */
+  callHook(id: InstanceId, hook: 'beforeCheckpoint' | 'afterRestore', signal?: AbortSignal): Promise<void>;
+  /**
+   * Writes the binding where the instance reads it, opens the claimed egress and calls the bind hook. A second bind for another claim is
+   * refused with bind_failed. One for the same claim brings the binding up to date, keeps its seed, and calls the hook only if that has not
+   * succeeded yet; so a hook may be called twice when an engine dies in between. Throws bind_failed or hook_failed.
+   */
+  bind(id: InstanceId, binding: Binding): Promise<BoundInstance>;
   pause(id: InstanceId): Promise<void>;
   resume(id: InstanceId): Promise<void>;
   /** Ends the instance and removes all that belongs to it. Destroying what is gone is no error. */
   destroy(id: InstanceId): Promise<void>;
   stats(id: InstanceId): Promise<InstanceStats>;
-  /** The newest `maxBytes` of stdout and stderr. */
+  /** The newest `maxBytes` of stdout and stderr. Of a bound instance that was destroyed the last 64 KB, for 7 days. */
   logs(id: InstanceId, maxBytes: number): Promise<string>;
   exec(id: InstanceId, command: readonly string[], options: { timeoutMs: number; signal?: AbortSignal }): Promise<ExecResult>;
   hasGolden(golden: GoldenId): Promise<boolean>;
@@ -104,6 +117,31 @@ export interface Binding {
   readonly env: Readonly<Record<string, string>>;
   readonly secrets: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Who an instance is for its tenant: in /run/thaw/binding.json and what the bind hook is sent, beside the binding itself. */
+export interface BoundIdentity {
+  readonly instance: InstanceId;
+  readonly tenant: string;
+  /** 256 bits as hex digits, made at the bind: no other claim has them, whatever the clones of a golden have in common. */
+  readonly seed: string;
+}
+
+/** /run/thaw/identity.json, which is also what the afterRestore hook is sent. Nobody is bound yet. */
+export interface CloneIdentity {
+  readonly instance: InstanceId;
+  /** 256 bits as hex digits, made at the restore. */
+  readonly seed: string;
+  /** RFC 3339. */
+  readonly restoredAt: string;
+  readonly checkpointedAt: string;
+  /** How far the wall clock went while nothing ran: timers and sessions that the app keeps are older by this than it thinks. */
+  readonly clockJumpMs: number;
+}
+
+export interface BoundInstance {
+  /** `hook`: 0 where there is none, or it had succeeded before. */
+  readonly timingsMs: { readonly bind: number; readonly hook: number };
 }
 
 export interface InstanceStats {

@@ -19,9 +19,10 @@ export function bindingContract(run: ContractRun): void {
       const binding = newBinding();
       await run.engine.bind(clone.id, binding);
       const { secrets, ...open } = binding;
-      expect((await askState(clone)).binding).toEqual({ ...open, secrets: Object.keys(secrets), instance: clone.id });
+      const identity = { instance: clone.id, tenant: binding.tenant, seed: expect.stringMatching(/^[0-9a-f]{64}$/) };
+      expect((await askState(clone)).binding).toEqual({ ...open, secrets: Object.keys(secrets), instance: clone.id, identity });
       expect((await askState(other)).binding).toBeNull();
-      expect(JSON.parse((await exec(run, clone, ['cat', file])).stdout)).toEqual({ ...binding, instance: clone.id });
+      expect(JSON.parse((await exec(run, clone, ['cat', file])).stdout)).toEqual({ ...binding, instance: clone.id, identity });
       expect((await exec(run, clone, ['stat', '-c', '%a', file])).stdout).toBe('400\n');
     });
 
@@ -40,8 +41,9 @@ export function bindingContract(run: ContractRun): void {
       const binding = newBinding();
       await run.engine.bind(clone.id, binding);
       const renewed = { ...binding, expiresAt: '2031-01-01T00:00:00.000Z' };
+      const before = (await askState(clone)).binding;
       await run.engine.bind(clone.id, renewed);
-      expect((await askState(clone)).binding).toMatchObject({ claim: binding.claim, expiresAt: renewed.expiresAt });
+      expect((await askState(clone)).binding).toEqual({ ...before, expiresAt: renewed.expiresAt });
       expect(await run.engine.list()).toMatchObject([{ boundTo: { claim: binding.claim, expiresAt: renewed.expiresAt } }]);
     });
 

@@ -6,6 +6,8 @@ import { bindingContract } from './binding-contract.ts';
 import { cloneContract } from './clone-contract.ts';
 import { exitContract } from './exit-contract.ts';
 import { goldenContract } from './golden-contract.ts';
+import { hookContract } from './hook-contract.ts';
+import { identityContract } from './identity-contract.ts';
 import { insideContract } from './inside-contract.ts';
 import { restartContract } from './restart-contract.ts';
 import { startContract } from './start-contract.ts';
@@ -34,6 +36,8 @@ export function describeEngineContract(name: string, makeEngine: () => Promise<E
     goldenContract(run);
     cloneContract(run);
     bindingContract(run);
+    identityContract(run);
+    hookContract(run);
     insideContract(run);
     exitContract(run);
     restartContract(run);

@@ -33,6 +33,16 @@ export function exitContract(run: ContractRun): void {
       expect(await run.engine.list()).toEqual([]);
     });
 
+    it('what a bound instance said can be read after its end, by nobody what another did', async () => {
+      const [bound, unbound] = [await run.clone(), await run.clone()];
+      await run.engine.bind(bound.id, newBinding());
+      for (const clone of [bound, unbound]) await tell(clone, '/print?text=goodbye');
+      for (const { id } of [bound, unbound]) await run.engine.destroy(id);
+      expect(await run.engine.logs(bound.id, 10_000)).toContain('stdout goodbye');
+      expect((await run.engine.logs(bound.id, 5)).length).toBe(5);
+      await expect(run.engine.logs(unbound.id, 10_000)).rejects.toMatchObject({ code: 'instance_not_found' });
+    });
+
     it('an app that outgrows its memory is told apart from one that crashes', async () => {
       using exits = watchExits(run.engine);
       const instance = await run.startReady({ resources: Resources.parse({ memoryBytes: 48 * 1024 * 1024 }) });

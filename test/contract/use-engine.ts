@@ -23,10 +23,10 @@ export interface ContractRun {
   readonly golden: TakenGolden;
   /** A cold instance that answers. */
   startReady(over?: Partial<Workload>): Promise<Placed<StartedInstance>>;
-  /** A new golden from a new primer, for tests that spoil it. */
-  takeGolden(): Promise<TakenGolden>;
-  /** A clone of the shared golden, fresh from the restore. */
-  clone(): Promise<Placed<RestoredInstance>>;
+  /** A new golden from a new primer, for tests that spoil it or want another workload. */
+  takeGolden(over?: Partial<Workload>): Promise<TakenGolden>;
+  /** A clone of the shared golden, or of that one, fresh from the restore. */
+  clone(golden?: TakenGolden): Promise<Placed<RestoredInstance>>;
 }
 
 /** Makes the engine and the shared golden before the first test, and destroys what each test leaves. */
@@ -50,17 +50,17 @@ export function useEngine(makeEngine: () => Promise<EngineHarness>): ContractRun
       await waitUntilReady(instance);
       return { ...instance, id };
     },
-    async takeGolden() {
-      const primer = await run.startReady();
+    async takeGolden(over) {
+      const primer = await run.startReady(over);
       const state = await askState(primer);
       goldens += 1;
       const id = goldenId('contract', goldens);
       const checkpoint = await run.engine.checkpoint(primer.id, id);
       return { id, primer: state, primerId: primer.id, checkpoint };
     },
-    async clone() {
+    async clone(golden = run.golden) {
       const id = newInstanceId();
-      return { ...(await run.engine.restore(run.golden.id, id)), id };
+      return { ...(await run.engine.restore(golden.id, id)), id };
     },
   };
   beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { cgroupPathsForRunc, detectCgroupHost } from '#src/engine/criu/cgroup-host.ts';
 import { cpuQuotaUs } from '#src/engine/criu/cgroups.ts';
+import { cgroupPrefix } from '#src/engine/criu/checkpoint-instance.ts';
 import { explainDumpFailure, explainRestoreFailure } from '#src/engine/criu/criu-failures.ts';
 import { hasSysResource } from '#src/engine/criu/host-facts.ts';
 import { readMemoryInfo } from '#src/engine/criu/node-reserve.ts';
@@ -37,6 +38,17 @@ describe('cgroups', () => {
       cpu: '/sys/fs/cgroup/cpu,cpuacct/thaw-1/ins',
       cpuacct: '/sys/fs/cgroup/cpu,cpuacct/thaw-1/ins',
     });
+  });
+
+  it('the unified hierarchy counts once, where it was mounted first', () => {
+    const again = '90 24 0:27 / /run/cilium/cgroupv2 rw - cgroup2 none rw,nsdelegate';
+    expect(detectCgroupHost(readMounts(`${unified}\n${again}`))).toEqual(detectCgroupHost(readMounts(unified)));
+  });
+
+  it('a dump enters the cgroup namespace of the app on v1 only: under nsdelegate it could not freeze the app from there', () => {
+    const primer = { process: { pid: 20, startTicks: 7 } };
+    expect(cgroupPrefix({ version: 'v1' }, primer)).toEqual(['nsenter', '--cgroup=/proc/20/ns/cgroup']);
+    expect(cgroupPrefix({ version: 'v2' }, primer)).toEqual([]);
   });
 
   it('a cpu quota is never below what the kernel takes', () => {
@@ -150,6 +162,7 @@ describe("CRIU's log", () => {
     ],
     ['(00.1) Error (criu/image.c:1): Unable to write: No space left on device', 'disk_reserve', /disk is full/],
     ['(00.1) Error (criu/new.c:1): something nobody has seen', 'checkpoint_failed', /something nobody has seen/],
+    ['(00.1) Error (criu/seize.c:226): Unable to freeze tasks: Operation not permitted', 'checkpoint_failed', /Unable to freeze tasks/],
     ['', 'checkpoint_failed', /no reason/],
   ])('of a dump: %s', (log, code, cause) => {
     const failure = explainDumpFailure(log);

@@ -155,6 +155,17 @@ describe('a dir: image', () => {
     expect(new Set([first, ...changed]).size).toBe(5);
   });
 
+  it('that is too deep to be copied is refused with a path', async () => {
+    const source = join(images.path, 'deep');
+    await makeTinyRootfs(source, 'deep');
+    await run(['perl', '-e', 'for (1 .. 30) { mkdir "d" x 240; chdir "d" x 240 or die }'], { timeoutMs: 10_000, cwd: source });
+    await using opened = await openStore();
+    await expect(opened.store.ensure(`dir:${source}`)).rejects.toMatchObject({
+      code: 'image_unusable',
+      message: expect.stringMatching(/more than 3500 bytes; it begins with d{100}$/),
+    });
+  });
+
   it('keeps owners, modes and links; leaves out devices, sockets, fifos and extended attributes', async () => {
     const source = join(images.path, 'special');
     await makeTinyRootfs(source, 'special');

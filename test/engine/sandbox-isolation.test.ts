@@ -75,6 +75,16 @@ describe('egress', () => {
     expect(Object.values(answers)).toEqual([hostAddress]);
   });
 
+  it('internet: the host’s own network is none of it, although its addresses are public', async () => {
+    const sandbox = await prepareOnline();
+    const neighbour = [...tcp(80, world.neighbour), ...dns(world.neighbour)];
+    expect(Object.keys(await ask(undefined, neighbour, hostAddress)).sort()).toEqual(neighbour.sort());
+    await node.sandboxes.repair(); // the network is younger than the firewall
+    await expectReached(sandbox, tcp(80, world.server), [...neighbour, ...tcp(80, world.server)]);
+    await node.reopen().setUp();
+    await expectReached(sandbox, tcp(80, world.server), [...neighbour, ...tcp(80, world.server)]);
+  });
+
   it('ends open flows when it is taken back', async () => {
     const sandbox = await prepareOnline();
     expect(await askInOneFlow(sandbox)).toBe(`${hostAddress}\n`);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AddressPool } from '#src/engine/sandbox/local/address-pool.ts';
+import { hostNetworks } from '#src/engine/sandbox/local/host-routes.ts';
 import { instanceDns } from '#src/engine/sandbox/local/resolvers.ts';
 import { findSubnet, formatSubnet, parseRange, subnetOf } from '#src/engine/sandbox/local/subnet.ts';
 import { newInstanceId } from '#src/platform/ids.ts';
@@ -8,6 +9,41 @@ function chosen(tag: string, ...taken: string[]): string | undefined {
   const subnet = findSubnet(tag, taken.map(parseRange));
   return subnet && formatSubnet(subnet);
 }
+
+describe('the networks of the host', () => {
+  const route = (dst: string, more: object = {}) => ({ dst, dev: 'eth0', ...more });
+
+  it('are its addresses and what it reaches without a router, public or not, in ranges that do not meet', () => {
+    const listed = [
+      route('203.0.113.0/24', { scope: 'link' }),
+      route('203.0.114.0/24', { scope: 'link' }),
+      route('198.51.100.1', { scope: 'link' }),
+      route('192.0.2.7', { type: 'local', table: 'local' }),
+      route('203.0.113.255', { type: 'broadcast', table: 'local' }),
+      route('127.0.0.0/8', { type: 'local', dev: 'lo' }),
+    ];
+    expect(hostNetworks(listed, { bridge: 'thaw-abc123' })).toEqual([
+      '127.0.0.0-127.255.255.255',
+      '192.0.2.7',
+      '198.51.100.1',
+      '203.0.113.0-203.0.114.255',
+    ]);
+  });
+
+  it('are not what lies behind a router, what is refused, default routes by whatever name, nor our own bridge', () => {
+    const listed = [
+      route('default', { gateway: '203.0.113.1' }),
+      route('default', { dev: 'tun0', scope: 'link' }),
+      route('0.0.0.0/1', { dev: 'tun0', scope: 'link' }),
+      route('198.51.100.0/24', { gateway: '203.0.113.1' }),
+      route('198.51.101.0/24', { via: { family: 'inet6', host: 'fe80::1' } }),
+      route('198.51.102.0/24', { nexthops: [] }),
+      route('192.0.2.0/24', { type: 'unreachable' }),
+      route('10.18.48.0/20', { dev: 'thaw-abc123', scope: 'link' }),
+    ];
+    expect(hostNetworks(listed, { bridge: 'thaw-abc123' })).toEqual([]);
+  });
+});
 
 describe('the subnet', () => {
   it('derives from the tag', () => {

@@ -7,7 +7,9 @@ export const hostAddress = '203.0.113.1';
 
 /** Addresses of the world, all on one machine of documentation addresses behind a cable of its own. */
 export const world = {
-  server: '203.0.113.2',
+  /** In the host's own network, which has public addresses; the others lie behind it. */
+  neighbour: '203.0.113.2',
+  server: '198.51.100.2',
   farServer: '198.51.100.9',
   resolver: '10.255.254.53',
   metadata: '169.254.169.254',
@@ -26,7 +28,7 @@ export interface OutsideWorld extends AsyncDisposable {
 export async function openOutsideWorld(): Promise<OutsideWorld> {
   const suffix = randomBytes(3).toString('hex');
   const [namespace, cable, table] = [`outside-${suffix}`, `outside${suffix}`, String(1000 + Number.parseInt(suffix, 16))];
-  const beyond = [world.farServer, world.resolver, world.metadata, ...world.privateServers];
+  const beyond = [world.server, world.farServer, world.resolver, world.metadata, ...world.privateServers];
   const rules: string[] = [];
   const cleanUp = async () => {
     await batch([...rules.map((rule) => `rule del ${rule}`), `link del ${cable}`, `netns del ${namespace}`], ['-force']);
@@ -37,14 +39,14 @@ export async function openOutsideWorld(): Promise<OutsideWorld> {
       `link add ${cable} type veth peer name eth0 netns ${namespace}`,
       `addr add ${hostAddress}/24 dev ${cable}`,
       `link set ${cable} up`,
-      ...beyond.map((address) => `route add ${address} via ${world.server} dev ${cable} table ${table} onlink`),
+      ...beyond.map((address) => `route add ${address} via ${world.neighbour} dev ${cable} table ${table} onlink`),
     ]);
-    const addresses = [`addr add ${world.server}/24 dev eth0`, ...beyond.map((address) => `addr add ${address}/32 dev lo`)];
+    const addresses = [`addr add ${world.neighbour}/24 dev eth0`, ...beyond.map((address) => `addr add ${address}/32 dev lo`)];
     await batch([...addresses, 'link set lo up', 'link set eth0 up'], ['-n', namespace]);
     await addRule(`from ${hostAddress} lookup ${table}`);
     const place = `/run/netns/${namespace}`;
     const both = ['tcp:0.0.0.0:80', 'tcp:0.0.0.0:53'];
-    const responder = await startResponder(place, [...both, ...beyond.concat(world.server).map((address) => `udp:${address}:53`)]);
+    const responder = await startResponder(place, [...both, ...beyond.concat(world.neighbour).map((address) => `udp:${address}:53`)]);
     const connect = async (subnet: string) => {
       await addRule(`from ${subnet} lookup ${table}`);
       await batch([`route add ${subnet} via ${hostAddress}`], ['-n', namespace]);

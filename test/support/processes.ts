@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
+import { ProcessMessage } from '#src/platform/parent-process.ts';
 
 /** A process of ours as `thaw up` starts it. */
 export interface OwnProcess {
@@ -28,11 +28,12 @@ export async function startProcess(name: keyof typeof modules, env: Readonly<Rec
     said += chunk.toString();
   });
   const exited = once(child, 'exit');
-  const ready = once(child, 'message').then(([message]) => z.object({ url: z.string().default('') }).parse(message));
-  const first = await Promise.race([ready, exited]);
+  const told = once(child, 'message').then(([message]) => ProcessMessage.parse(message));
+  const first = await Promise.race([told, exited]);
   if (Array.isArray(first)) throw new Error(`the ${name} process ended before it was ready:\n${said}`);
+  if ('failed' in first) throw new Error(first.failed.message);
   return {
-    url: first.url,
+    url: ('url' in first && first.url) || '',
     stop: async () => {
       child.kill('SIGTERM');
       await exited;

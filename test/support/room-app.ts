@@ -30,8 +30,9 @@ export type Call = (method: string, path: string, body?: unknown, headers?: Reco
 export function roomApp(role: Role, mount: (app: OpenAPIHono<AppEnv>) => void): Call {
   const app = newRouter();
   app.use(async (c, next) => {
-    c.set('actor', { keyId: 'key', role, name: 'test' });
+    c.set('actor', { keyId: 'key', role, name: 'test', address: '' });
     c.set('requestId', 'request');
+    c.set('address', '');
     await next();
   });
   app.onError(problemHandler(pino({ level: 'silent' })));

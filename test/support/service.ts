@@ -1,15 +1,19 @@
 import { vi } from 'vitest';
 import { z } from 'zod';
 import { registerKey } from '#src/api/key-store.ts';
+import { type ApiServer, openServer } from '#src/api/open-server.ts';
+import { openapiYaml } from '#src/api/openapi-document.ts';
 import { composeApi, composeWorker } from '#src/compose.ts';
 import { createMemoryEngine, type MemoryEngine, type MemoryTimings } from '#src/engine/memory/memory-engine.ts';
 import { agentListen, serveAgent } from '#src/nodes/agent.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { type Config, parseConfig } from '#src/platform/config.ts';
 import type { Role } from '#src/platform/http/access.ts';
+import { listenAt } from '#src/platform/listen-at.ts';
 import { createLogger } from '#src/platform/log.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import { startWorker } from '#workers/start-worker.ts';
+import { type ApiContract, readContract } from './api-contract.ts';
 import { startTestRedis } from './redis.ts';
 import { makeTempDir } from './temp-dir.ts';
 
@@ -24,6 +28,7 @@ export interface Answer {
 interface RequestOptions {
   readonly as?: Role;
   readonly headers?: Record<string, string>;
+  readonly signal?: AbortSignal;
 }
 
 /** API and worker with the memory engine on a real Redis, in this process; requests go straight to the app. */
@@ -31,7 +36,11 @@ export interface TestService {
   readonly redis: Redis;
   readonly config: Config;
   readonly engine: MemoryEngine;
+  readonly contract: ApiContract;
+  /** Throws when the answer is not as openapi.yaml documents it. */
   request(method: string, path: string, body?: unknown, options?: RequestOptions): Promise<Answer>;
+  /** Serves the API and the gateway on a port as well; answers the URL. */
+  listen(): Promise<string>;
   /** As a killed worker: what it was doing is not finished. The engine and its instances stay. */
   stopWorker(): Promise<void>;
   startWorker(): Promise<void>;
@@ -52,7 +61,10 @@ export async function startService(timings: Partial<MemoryTimings> = {}): Promis
   const config = parseConfig({ THAW_DATA_DIR: directory.path, REDIS_URL: server.url, THAW_ENGINE: 'memory', THAW_NODE: 'n1' });
   const log = createLogger('error', 'test');
   const api = await composeApi(config, log);
-  for (const role of ['admin', 'backend', 'tenant'] as const) await registerKey(server.redis, keyOf(role), role, role);
+  for (const role of ['admin', 'backend', 'tenant'] as const) {
+    await registerKey(server.redis, keyOf(role), role, role, role === 'tenant' ? { tenant: 'acme' } : {});
+  }
+  const contract = readContract(openapiYaml(api.app));
   const engine = createMemoryEngine({ clock: systemClock, timings: { ...quick, ...timings } });
   const runWorker = async () => {
     const deps = await composeWorker(config, log, engine);
@@ -67,11 +79,13 @@ export async function startService(timings: Partial<MemoryTimings> = {}): Promis
     };
   };
   let stop = await runWorker();
+  let served: ApiServer | undefined;
   return {
     redis: server.redis,
     config,
     engine,
-    request: async (method, path, body, { as = 'admin', headers = {} } = {}) => {
+    contract,
+    request: async (method, path, body, { as = 'admin', headers = {}, signal } = {}) => {
       const response = await api.app.request(path, {
         method,
         headers: {
@@ -79,11 +93,22 @@ export async function startService(timings: Partial<MemoryTimings> = {}): Promis
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...headers,
         },
+        ...(signal === undefined ? {} : { signal }),
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
       const text = await response.text();
-      const isJson = /json/.test(response.headers.get('content-type') ?? '');
-      return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : undefined };
+      const isJson = text !== '' && /[/+]json\b/.test(response.headers.get('content-type') ?? '');
+      const answer = { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : undefined };
+      const complaint = contract.complaintOf({ method, path }, answer);
+      if (complaint !== undefined) throw new Error(complaint);
+      return answer;
+    },
+    listen: async () => {
+      served = await openServer({ ...api, log }, undefined);
+      await listenAt(served.server, { host: '127.0.0.1', port: 0 }, { host: 'THAW_HOST', port: 'THAW_PORT' });
+      const address = served.server.address();
+      api.place.url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+      return api.place.url;
     },
     stopWorker: () => stop(),
     startWorker: async () => {
@@ -91,6 +116,7 @@ export async function startService(timings: Partial<MemoryTimings> = {}): Promis
     },
     close: async () => {
       await stop();
+      await served?.close(1000);
       await api.close();
       await engine.close();
       await server.stop();
@@ -116,6 +142,12 @@ export async function fillPool(service: TestService, size: { ready: number; max:
   await captureGolden(service);
   await service.request('PUT', '/v1/pools/web', { template: 'web', size, lease });
   await waitForPool(service, { warm: size.ready });
+}
+
+/** Changes the pool of fillPool. */
+export async function putPool(service: TestService, spec: object): Promise<void> {
+  const answer = await service.request('PUT', '/v1/pools/web', { template: 'web', ...spec });
+  if (answer.status !== 200) throw new Error(answer.text);
 }
 
 export async function captureGolden(service: TestService): Promise<void> {
@@ -155,15 +187,20 @@ export function waitUntil<T>(condition: () => Promise<T>): Promise<T> {
 const ClaimAnswer = z.object({
   id: z.string(),
   state: z.string(),
+  pool: z.string(),
   tenant: z.string(),
   expiresAt: z.iso.datetime(),
   endReason: z.string().optional(),
+  endDetail: z.string().optional(),
+  exitCode: z.number().optional(),
   instance: z.object({
     id: z.string(),
     golden: z.string(),
     endpoints: z.array(z.object({ name: z.string(), url: z.string(), host: z.string(), port: z.number() })),
   }),
-  receipt: z.object({ path: z.string(), golden: z.string(), timingsMs: z.record(z.string(), z.number()) }).optional(),
+  receipt: z
+    .object({ path: z.string(), golden: z.string(), reason: z.string().optional(), timingsMs: z.record(z.string(), z.number()) })
+    .optional(),
 });
 export type ClaimAnswer = z.infer<typeof ClaimAnswer>;
 

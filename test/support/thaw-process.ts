@@ -19,6 +19,8 @@ import { connectRest, type Rest } from './thaw-rest.ts';
 export interface ThawProcess {
   readonly rest: Rest;
   readonly config: Config;
+  /** Of the role admin. */
+  readonly apiKey: string;
   /** `dir:` reference of the test image. */
   readonly image: string;
   /** What every `thaw up` so far has said, stdout and stderr. */
@@ -79,7 +81,7 @@ export async function makeThaw(settings: Readonly<Record<string, string>> = {}):
     return stdout;
   };
   return {
-    ...{ rest, config, image: `dir:${rootfs}`, log, start, down, pids },
+    ...{ rest, config, apiKey, image: `dir:${rootfs}`, log, start, down, pids },
     kill: async (...names) => {
       const now = pids();
       await Promise.all(names.map((name) => killProcess(name, now[name])));

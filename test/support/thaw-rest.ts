@@ -30,6 +30,8 @@ const Claim = z.object({
   expiresAt: z.iso.datetime(),
   endedAt: z.iso.datetime().optional(),
   endReason: z.string().optional(),
+  endDetail: z.string().optional(),
+  exitCode: z.number().optional(),
   instance: z.object({
     id: z.string(),
     golden: z.string(),
@@ -37,6 +39,9 @@ const Claim = z.object({
   }),
 });
 export type Claim = z.infer<typeof Claim>;
+
+const ListedClaim = z.object({ id: z.string(), state: z.string(), instance: z.object({ id: z.string() }).optional() });
+const ClaimPage = z.object({ items: z.array(ListedClaim), nextCursor: z.string().optional() });
 
 const Instance = z.object({
   id: z.string(),
@@ -66,6 +71,8 @@ export type Rest = ReturnType<typeof connectRest>;
 
 const requestTimeoutMs = 15_000;
 const patienceMs = 30_000;
+/** A pool of real clones on a busy machine. */
+const fillPatienceMs = 120_000;
 
 /** Thaw's REST, every answer parsed. A refusal is a RefusedError. */
 export function connectRest(url: string, key: string) {
@@ -101,7 +108,7 @@ export function connectRest(url: string, key: string) {
       eventually(async () => {
         const status = await poolStatus(pool);
         if (status.warm !== warm || status.restoring > 0) throw new Error(`pool ${pool} is ${JSON.stringify(status)}, not ${warm} warm`);
-      }),
+      }, fillPatienceMs),
     /** Captures a template's next golden; answers the operation once it has ended, whatever its end. */
     capture: async (template: string): Promise<Operation> => {
       const { id } = await send(Operation, 'POST', `/v1/templates/${template}/goldens`, {});
@@ -116,6 +123,20 @@ export function connectRest(url: string, key: string) {
     getClaim: (id: string) => send(Claim, 'GET', `/v1/claims/${id}`),
     /** The newest 200 at most; ended ones too. */
     listClaims: (tenant?: string) => list(Claim, tenant === undefined ? '/v1/claims' : `/v1/claims?tenant=${tenant}`),
+    /** Page by page, ended ones too; those that never got an instance included. */
+    listEveryClaim: async () => {
+      const items: z.infer<typeof ListedClaim>[] = [];
+      for (let cursor: string | undefined = ''; cursor !== undefined; ) {
+        const page: z.infer<typeof ClaimPage> = await send(
+          ClaimPage,
+          'GET',
+          `/v1/claims?limit=200${cursor === '' ? '' : `&cursor=${cursor}`}`,
+        );
+        items.push(...page.items);
+        cursor = page.nextCursor;
+      }
+      return items;
+    },
     release: (id: string) => send(Claim, 'DELETE', `/v1/claims/${id}`),
     listInstances: () => list(Instance, '/v1/instances'),
     getInstance: (id: string) => send(Instance, 'GET', `/v1/instances/${id}`),
@@ -138,6 +159,6 @@ export async function requireSilence(claim: Claim): Promise<void> {
 }
 
 /** Tries again until it no longer throws. */
-export function eventually<T>(condition: () => Promise<T>): Promise<T> {
-  return vi.waitFor(condition, { timeout: patienceMs, interval: 50 });
+export function eventually<T>(condition: () => Promise<T>, timeoutMs = patienceMs): Promise<T> {
+  return vi.waitFor(condition, { timeout: timeoutMs, interval: 50 });
 }

@@ -24,8 +24,10 @@ const knownControllers = /^(?:cpu|cpuacct|cpuset|memory|devices|freezer|blkio|pi
 
 /** A host whose limits are enforced by version 1 controllers counts as v1, also when hybrid. */
 export function detectCgroupHost(mounts = readMounts()): CgroupHost {
-  const hierarchies = mounts.flatMap(({ mountPoint: mount, type, options }): Hierarchy[] => {
-    if (type === 'cgroup2') return [{ names: [''], mount, version: 2 }];
+  const unified = mounts.find(({ type }) => type === 'cgroup2'); // one hierarchy however often it is mounted (Cilium does again)
+  const hierarchies = mounts.flatMap((found): Hierarchy[] => {
+    const { mountPoint: mount, type, options } = found;
+    if (type === 'cgroup2') return found === unified ? [{ names: [''], mount, version: 2 }] : [];
     return type === 'cgroup' ? [{ names: options.filter((name) => knownControllers.test(name)), mount, version: 1 }] : [];
   });
   return { version: hierarchies.some(({ names }) => names.includes('memory')) ? 'v1' : 'v2', hierarchies };

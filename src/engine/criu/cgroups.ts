@@ -135,6 +135,21 @@ export async function removeCgroup(cgroup: Cgroup): Promise<void> {
   }
 }
 
+/** A group below one that is there; without limits of its own, and on v2 without controllers, which a group with processes must not hand down. */
+export function makeSubgroup(cgroup: Cgroup): void {
+  for (const directory of cgroupDirectories(cgroup)) mkdirSync(directory);
+}
+
+/** Removes a subgroup; its processes, if any, go on in the group above. */
+export async function dissolveCgroup(cgroup: Cgroup, parent: Cgroup): Promise<void> {
+  for (const { mount } of cgroup.host.hierarchies) {
+    await waitFor(() => {
+      for (const pid of readProcesses(cgroup)) moveIfAlive(pid, mount + parent.path);
+      return tryRemove(mount + cgroup.path);
+    }, 1000);
+  }
+}
+
 /** Names of the groups directly below, over all hierarchies. */
 export function listChildCgroups(cgroup: Cgroup): string[] {
   const names = cgroupDirectories(cgroup).flatMap((directory) =>
@@ -180,6 +195,14 @@ function tryRemove(directory: string): boolean {
 function killIfAlive(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!isErrnoError(error, 'ESRCH')) throw error;
+  }
+}
+
+function moveIfAlive(pid: number, directory: string): void {
+  try {
+    writeFileSync(join(directory, 'cgroup.procs'), String(pid));
   } catch (error) {
     if (!isErrnoError(error, 'ESRCH')) throw error;
   }

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Checkpoint } from '#src/engine/engine.ts';
 import type { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
-import { elapsedMs } from '#src/platform/clock.ts';
+import { elapsedMs, systemClock } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
 import { run } from '#src/platform/subprocess.ts';
+import type { CgroupHost } from './cgroup-host.ts';
 import { readProcesses, readUsage } from './cgroups.ts';
 import { explainDumpFailure, readLogTail } from './criu-failures.ts';
 import { destroyInstance, endConmon } from './destroy-instance.ts';
@@ -54,28 +55,35 @@ export async function checkpointInstance(
   const startedAt = performance.now();
   const usage = readUsage(instanceCgroup(deps, id));
   requireDisk(`the checkpoint of ${id}`, deps.paths.goldens, usage.memoryBytes, deps.diskReserveBytes);
-  const target = goldens.begin(golden);
+  const target = await goldens.begin(golden);
   try {
     const runcState = readFileSync(layout.runcState, 'utf8'); // gone once runc has dumped the container
+    const checkpointedAtMs = systemClock.nowMs();
     await dump(deps, primer, target, signal);
     const dumpMs = elapsedMs(startedAt);
     await unmountRootfs(layout);
     renameSync(layout.upper, target.diff);
-    const record = { ...describeGolden(deps, primer, golden, target), cpuMs: usage.cpuMs, fingerprint, timingsMs: { dump: dumpMs } };
+    const record = {
+      ...describeGolden(deps, primer, golden, target),
+      cpuMs: usage.cpuMs,
+      checkpointedAtMs,
+      fingerprint,
+      timingsMs: { dump: dumpMs },
+    };
     const names = { id, tag: deps.tag, paths: deps.paths };
     writeFileSync(target.runcState, generalise(runcState, names));
     writeFileSync(target.config, generalise(readFileSync(layout.config, 'utf8'), names));
     writeFileSync(target.record, JSON.stringify(record));
     protect(target);
     const sealAt = performance.now();
-    const seal = await sealGolden(target);
+    const seal = await sealGolden(target, golden);
     await run(['sync', '--file-system', target.directory], { timeoutMs: syncTimeoutMs }); // a rename may reach the disk before the files
-    goldens.adopt(golden, target);
+    await goldens.adopt(golden, target);
     await destroyInstance(deps, id);
     const timingsMs = { dump: dumpMs, seal: elapsedMs(sealAt), total: elapsedMs(startedAt) };
     return { ...describeCheckpoint(record, seal), timingsMs };
   } catch (error) {
-    goldens.remove(golden);
+    await goldens.remove(golden);
     throw error;
   }
 }
@@ -83,7 +91,7 @@ export async function checkpointInstance(
 async function dump(deps: CriuDeps, primer: InstanceRecord, target: GoldenLayout, signal: AbortSignal): Promise<void> {
   const layout = instanceLayout(deps.paths, primer.id);
   const workDirectory = join(layout.criu, 'dump');
-  const prefix = [...cgroupPrefix(primer), ...identityPrefix(deps, primer)];
+  const prefix = [...cgroupPrefix(deps.cgroupHost, primer), ...identityPrefix(deps, primer)];
   writeInstanceRecord(layout, { ...primer, dumped: true });
   const checkpoint = async () => {
     await deps.runc.runPrefixed(prefix, ['checkpoint', '--image-path', target.image, '--work-path', workDirectory, primer.id], {
@@ -107,11 +115,12 @@ async function dump(deps: CriuDeps, primer: InstanceRecord, target: GoldenLayout
 }
 
 /**
- * The dump sees the cgroups as the app does. Seen from the host, CRIU 4.2 notes a cgroup of its own for each thread of a child process, and on
- * cgroup v1 the restore fails at moving them there ("The message from cgroupd is truncated").
+ * On cgroup v1 the dump sees the cgroups as the app does. Seen from the host, CRIU 4.2 notes a cgroup of its own for each thread of a child
+ * process, and the restore fails at moving them there ("The message from cgroupd is truncated"). On v2 the host's view restores well, and the
+ * app's forbids the dump: under nsdelegate (systemd's mount option) nobody inside a cgroup namespace may write its root's cgroup.freeze.
  */
-function cgroupPrefix({ process }: InstanceRecord): string[] {
-  return process ? ['nsenter', `--cgroup=/proc/${process.pid}/ns/cgroup`] : [];
+export function cgroupPrefix({ version }: Pick<CgroupHost, 'version'>, { process }: Pick<InstanceRecord, 'process'>): string[] {
+  return version === 'v1' && process ? ['nsenter', `--cgroup=/proc/${process.pid}/ns/cgroup`] : [];
 }
 
 /**

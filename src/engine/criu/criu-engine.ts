@@ -4,18 +4,21 @@ import { readBootId } from '#src/platform/boot-id.ts';
 import type { DataPaths } from '#src/platform/config.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
+import { withinSpace } from '#src/platform/out-of-space.ts';
 import { KeyedMutex } from '#src/platform/semaphore.ts';
+import { callHook } from './call-hook.ts';
 import { detectCgroupHost } from './cgroup-host.ts';
 import { killCgroup, setFrozen } from './cgroups.ts';
 import { checkpointInstance } from './checkpoint-instance.ts';
 import { destroyInstance } from './destroy-instance.ts';
 import { guardDisk } from './disk-guard.ts';
+import { forgetEndedLogs } from './ended-logs.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
 import { execInInstance } from './exec-in-instance.ts';
 import { GoldenStore } from './golden-store.ts';
 import { hasSysResource, isTmpfs } from './host-facts.ts';
 import type { ImageStore } from './images/image-store.ts';
-import { openInstanceAccess, requireRunning } from './instance-access.ts';
+import { notHere, openInstanceAccess, requireRunning } from './instance-access.ts';
 import { instanceLayout } from './instance-layout.ts';
 import { isRunning, readInstanceRecord } from './instance-record.ts';
 import { keepLog } from './kept-logs.ts';
@@ -31,6 +34,7 @@ import { startInstance } from './start-instance.ts';
 import { watchExits } from './watch-exits.ts';
 
 const repairEveryMs = 10_000;
+const dropLogsEveryMs = 600_000;
 
 export interface CriuEngineOptions {
   readonly paths: DataPaths;
@@ -69,6 +73,7 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
       await killCgroup(instanceCgroup(deps, id));
     }),
     repairFirewall(deps),
+    dropOldLogs(deps),
   ]);
 
   return {
@@ -84,7 +89,8 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
       mutex.run(id, async () => {
         const record = readInstanceRecord(instanceLayout(deps.paths, id));
         if (primed.has(id) || isRunning(record)) return;
-        primed.set(id, await primeInstance(deps, await goldens.open(golden), id));
+        const open = await goldens.open(golden);
+        primed.set(id, await withinSpace(`the sandbox of ${id}`, () => primeInstance(deps, open, id)));
       }),
     restore: (golden, id, signal) =>
       mutex.run(id, async () => {
@@ -94,6 +100,12 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
           restoreInstance(deps, await goldens.open(golden), id, ready, abort),
         );
       }),
+    callHook: async (id, name, signal) => {
+      const record = readInstanceRecord(instanceLayout(deps.paths, id));
+      if (!isRunning(record)) throw notHere(id);
+      const hook = record.workload.hooks?.[name];
+      if (hook) await cancellable(`the ${name} hook of ${id}`, signal, (abort) => callHook(deps, record, name, hook, abort));
+    },
     pause: (id) => mutex.run(id, () => freeze(deps, id, true)),
     resume: (id) => mutex.run(id, () => freeze(deps, id, false)),
     destroy: (id) =>
@@ -112,7 +124,7 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
       await goldens.verify(golden);
     },
     removeGolden: async (golden) => {
-      goldens.remove(golden);
+      await goldens.remove(golden);
       await removeUnusedImages(deps, goldens);
     },
     listGoldens: async () => goldens.list(),
@@ -148,10 +160,15 @@ function repairFirewall({ sandboxes }: CriuDeps): () => void {
   return () => clearInterval(timer);
 }
 
-/** Whatever an abort made fail, the caller hears of the abort. */
+function dropOldLogs({ paths }: CriuDeps): () => void {
+  const timer = setInterval(() => void forgetEndedLogs(paths).catch(() => {}), dropLogsEveryMs); // what failed is tried again
+  return () => clearInterval(timer);
+}
+
+/** Whatever an abort made fail, the caller hears of the abort; what a full disk or tmpfs made fail is want of capacity. */
 async function cancellable<T>(what: string, signal: AbortSignal | undefined, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
   try {
-    return await task(signal ?? new AbortController().signal);
+    return await withinSpace(what, () => task(signal ?? new AbortController().signal));
   } catch (error) {
     if (!signal?.aborted) throw error;
     throw new ThawError('cancelled', `${what} was cancelled`, { fix: 'Ask again if it was not meant.', cause: error });

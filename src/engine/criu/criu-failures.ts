@@ -133,13 +133,13 @@ export function readLogTail(file: string, maxBytes = 200_000): string {
 }
 
 function explain(log: string, rules: readonly Rule[], otherwise: ProblemCode): CriuFailure {
-  const errors = log.split('\n').filter((line) => line.includes('Error ('));
+  const errors = log
+    .split('\n')
+    .filter((line) => line.includes('Error ('))
+    .map((line) => line.replace(/^.*Error \([^)]*\)\s*:\s*/, '').trim()); // a source file's name (seize.c) is no cause
   const text = errors.length > 0 ? errors.join('\n') : log;
   const rule = rules.find(({ pattern }) => pattern.test(text));
   if (rule) return { code: rule.code, cause: rule.cause, fix: rule.fix };
-  const last = errors
-    .slice(-3)
-    .map((line) => line.replace(/^.*Error \([^)]*\):\s*/, '').trim())
-    .join('; ');
+  const last = errors.slice(-3).join('; ');
   return { code: otherwise, cause: last || 'CRIU gave no reason', fix: "Read CRIU's log." };
 }

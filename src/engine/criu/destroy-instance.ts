@@ -3,7 +3,9 @@ import { dirname } from 'node:path';
 import { systemClock } from '#src/platform/clock.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { findLiveProcess, signalProcess, waitUntilDead } from '#src/platform/live-process.ts';
+import { removeTree } from '#src/platform/remove-tree.ts';
 import { killCgroup, removeCgroup } from './cgroups.ts';
+import { keepEndedLog } from './ended-logs.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
 import { type InstanceLayout, instanceLayout } from './instance-layout.ts';
 import { unmountRootfs } from './overlay.ts';
@@ -17,13 +19,14 @@ export async function destroyInstance(deps: CriuDeps, id: InstanceId): Promise<v
   const cgroup = instanceCgroup(deps, id);
   await endConmon(layout, () => killCgroup(cgroup));
   await killCgroup(cgroup); // what a restore under way forked meanwhile
+  await keepEndedLog(deps.paths, layout, id);
   await unmountRootfs(layout);
   await deps.sandboxes.remove(id);
   await removeCgroup(cgroup);
   rmSync(dirname(layout.runcState), { recursive: true, force: true });
   rmSync(layout.bound, { force: true });
   rmSync(layout.exitFile, { force: true });
-  rmSync(layout.directory, { recursive: true, force: true });
+  await removeTree(layout.directory);
 }
 
 /** conmon ends by itself once its container has; a moment later it is ended. It must be gone before its files are. */

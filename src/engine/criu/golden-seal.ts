@@ -1,28 +1,21 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, lstatSync, readdirSync, readFileSync, readlinkSync, type Stats, writeFileSync } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { z } from 'zod';
 import { isErrnoError } from '#src/platform/errno.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { GoldenId } from '#src/platform/ids.ts';
+import { HashedEntry, hashTree } from './hash-tree.ts';
 import type { GoldenLayout } from './instance-layout.ts';
-
-const SealedFile = z.object({
-  /** Below the golden. Names are bytes, not all are UTF-8: each character here is one byte. */
-  path: z.string(),
-  type: z.enum(['file', 'directory', 'link', 'other']),
-  mode: z.number(),
-  uid: z.number(),
-  gid: z.number(),
-  size: z.number(),
-  /** sha256 of the bytes of a file, or the target of a link. */
-  content: z.string(),
-});
-type SealedFile = z.infer<typeof SealedFile>;
+import { walkTree } from './walk-tree.ts';
 
 /** Every file of a golden but the manifest itself. */
-const Manifest = z.object({ version: z.literal(1), files: z.array(SealedFile) });
+const Manifest = z.object({ version: z.literal(1), files: z.array(HashedEntry) });
 type Manifest = z.infer<typeof Manifest>;
+
+/** About a million files. In a tree of n levels the paths alone take n² / 2 characters: this ends at some ten thousand levels. */
+const manifestCharactersMax = 256 * 1024 * 1024;
+const charactersBesidePath = 220;
 
 export interface Seal {
   /** sha256 of the manifest. */
@@ -30,9 +23,12 @@ export interface Seal {
   readonly sizeBytes: number;
 }
 
-/** Writes the manifest over all files of a golden. Called once, before the golden gets its final name. */
-export async function sealGolden(layout: GoldenLayout): Promise<Seal> {
-  const text = JSON.stringify({ version: 1, files: await hashFiles(layout) } satisfies Manifest);
+/**
+ * Writes the manifest over all files of a golden. Called once, before the golden gets its final name.
+ * Throws checkpoint_unsupported when the app made too many files, or too deep a tree, for one manifest.
+ */
+export async function sealGolden(layout: GoldenLayout, golden: GoldenId): Promise<Seal> {
+  const text = JSON.stringify({ version: 1, files: await hashFiles(layout, golden) } satisfies Manifest);
   writeFileSync(layout.manifest, text, { mode: 0o400 });
   return readSeal(layout);
 }
@@ -47,7 +43,7 @@ export function readSeal(layout: GoldenLayout): Seal {
 /** Compares every file with the manifest. Throws golden_corrupt that names the first file that differs. */
 export async function verifySeal(layout: GoldenLayout, golden: GoldenId): Promise<void> {
   const sealed = parseManifest(layout, golden).files;
-  const present = new Map((await hashFiles(layout)).map((file) => [file.path, file]));
+  const present = new Map((await hashFiles(layout, golden)).map((file) => [file.path, file]));
   for (const file of sealed) {
     const found = present.get(file.path);
     if (!found) throw corrupt(golden, layout, file.path, 'is missing');
@@ -64,52 +60,23 @@ export async function verifySeal(layout: GoldenLayout, golden: GoldenId): Promis
  */
 export function fingerprintTree(layout: GoldenLayout): string {
   const hash = createHash('sha1');
-  for (const path of walk(layout)) {
-    const { ino, size, ctimeNs, mode } = lstatSync(absolute(layout, path), { bigint: true });
+  for (const { path, stats } of walkTree(layout.directory)) {
+    const { ino, size, ctimeNs, mode } = stats;
     hash.update(`${path}\0${ino}\0${size}\0${ctimeNs}\0${mode}\n`);
   }
   return hash.digest('hex');
 }
 
-async function hashFiles(layout: GoldenLayout): Promise<SealedFile[]> {
-  const files: SealedFile[] = [];
-  for (const path of walk(layout)) {
-    if (absolute(layout, path).toString() === layout.manifest) continue;
-    const stats = lstatSync(absolute(layout, path));
-    const { mode, uid, gid } = stats;
-    const type = typeOf(stats);
-    const content = await contentOf(absolute(layout, path), type, stats.size);
-    files.push({ path, type, mode, uid, gid, size: type === 'file' ? stats.size : 0, content });
+async function hashFiles(layout: GoldenLayout, golden: GoldenId): Promise<HashedEntry[]> {
+  const files: HashedEntry[] = [];
+  let characters = 0;
+  for await (const file of hashTree(layout.directory)) {
+    if (file.path === basename(layout.manifest)) continue;
+    files.push(file);
+    characters += charactersBesidePath + JSON.stringify(file.path).length;
+    if (characters > manifestCharactersMax) throw tooMuch(golden, files.length, file.path);
   }
   return files;
-}
-
-/** Depth first, by name: the same order every time. */
-function* walk(layout: GoldenLayout, below = ''): Generator<string> {
-  const names = readdirSync(absolute(layout, below), { encoding: 'buffer' }).map((name) => name.toString('latin1'));
-  for (const name of names.sort()) {
-    const path = below === '' ? name : `${below}/${name}`;
-    yield path;
-    if (lstatSync(absolute(layout, path)).isDirectory()) yield* walk(layout, path);
-  }
-}
-
-function absolute(layout: GoldenLayout, path: string): Buffer {
-  return Buffer.concat([Buffer.from(`${layout.directory}/`), Buffer.from(path, 'latin1')]);
-}
-
-function typeOf(stats: Stats): SealedFile['type'] {
-  if (stats.isFile()) return 'file';
-  if (stats.isDirectory()) return 'directory';
-  return stats.isSymbolicLink() ? 'link' : 'other';
-}
-
-async function contentOf(path: Buffer, type: SealedFile['type'], size: number): Promise<string> {
-  if (type === 'link') return readlinkSync(path, { encoding: 'buffer' }).toString('latin1');
-  if (type !== 'file') return '';
-  const hash = createHash('sha256');
-  if (size > 0) await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
-  return hash.digest('hex');
 }
 
 function parseManifest(layout: GoldenLayout, golden: GoldenId): Manifest {
@@ -121,10 +88,26 @@ function parseManifest(layout: GoldenLayout, golden: GoldenId): Manifest {
   }
 }
 
+function tooMuch(golden: GoldenId, count: number, path: string): ThawError {
+  const inside = printable(path).replace(/^diff\//, '/');
+  const shown = inside.length <= 300 ? inside : `${inside.slice(0, 300)}… (${path.length} bytes)`;
+  return new ThawError(
+    'checkpoint_unsupported',
+    `the app made more files than golden ${golden} can hold: the names of the first ${count} fill its manifest; the last is ${shown}`,
+    { fix: 'Let the app remove such files before its checkpoint, or make them in a tmpfs of its own (/dev/shm).' },
+  );
+}
+
 function corrupt(golden: GoldenId, layout: GoldenLayout, path: string, what: string): ThawError {
-  const file = absolute(layout, path).toString();
+  const file = `${layout.directory}/${printable(path)}`;
   return new ThawError('golden_corrupt', `golden ${golden} was not restored: ${file} ${what}`, {
     fix: 'Take a new golden of the template; check the disk if nobody touched the file.',
     details: { golden, path: file },
   });
+}
+
+/** A path of bytes as text, on one line. */
+function printable(path: string): string {
+  const text = Buffer.from(path, 'latin1').toString('utf8');
+  return text.replace(/\p{Cc}/gu, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

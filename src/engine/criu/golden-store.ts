@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
@@ -6,6 +6,7 @@ import { Workload } from '#src/engine/workload.ts';
 import type { DataPaths } from '#src/platform/config.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import { GoldenId } from '#src/platform/ids.ts';
+import { removeTree } from '#src/platform/remove-tree.ts';
 import { fingerprintTree, readSeal, type Seal, verifySeal } from './golden-seal.ts';
 import { type GoldenLayout, goldenDirectory, goldenLayout } from './instance-layout.ts';
 
@@ -20,6 +21,8 @@ export const GoldenRecord = z.object({
   descriptors: z.array(z.string()),
   externalMounts: z.array(z.string()),
   pagesBytes: z.number(),
+  /** When the primer was stopped: a clone's clocks go on from there. */
+  checkpointedAtMs: z.number(),
   cpuMs: z.number(),
   fingerprint: NodeFingerprint,
   timingsMs: z.record(z.string(), z.number()),
@@ -73,18 +76,18 @@ export class GoldenStore {
   }
 
   /** Gives a directory its final name. It was hashed for the seal a moment ago, so its first use need not hash it again. */
-  adopt(golden: GoldenId, sealed: GoldenLayout): void {
+  async adopt(golden: GoldenId, sealed: GoldenLayout): Promise<void> {
     const directory = goldenDirectory(this.#paths, golden);
-    rmSync(directory, { recursive: true, force: true });
+    await removeTree(directory);
     renameSync(sealed.directory, directory);
     const open = this.peek(golden);
     if (open) this.#verified.set(golden, { tree: fingerprintTree(open.layout), open });
   }
 
   /** A fresh directory beside the final one; one that a crash left is removed. */
-  begin(golden: GoldenId): GoldenLayout {
+  async begin(golden: GoldenId): Promise<GoldenLayout> {
     const layout = goldenLayout(`${goldenDirectory(this.#paths, golden)}.partial`);
-    rmSync(layout.directory, { recursive: true, force: true });
+    await removeTree(layout.directory);
     mkdirSync(layout.image, { recursive: true, mode: 0o700 });
     return layout;
   }
@@ -101,11 +104,11 @@ export class GoldenStore {
     };
   }
 
-  remove(golden: GoldenId): void {
+  async remove(golden: GoldenId): Promise<void> {
     this.#verified.delete(golden);
     const directory = goldenDirectory(this.#paths, golden);
-    rmSync(`${directory}.partial`, { recursive: true, force: true });
-    rmSync(directory, { recursive: true, force: true });
+    await removeTree(`${directory}.partial`);
+    await removeTree(directory);
   }
 
   async #verify(golden: GoldenId): Promise<OpenGolden> {

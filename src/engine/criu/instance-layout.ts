@@ -7,6 +7,8 @@ export interface InstanceLayout {
   readonly directory: string;
   readonly record: string;
   readonly bound: string;
+  /** There once its bind hook has succeeded. Goes with the directory. */
+  readonly hooked: string;
   readonly config: string;
   readonly rootfs: string;
   readonly upper: string;
@@ -30,6 +32,7 @@ export function instanceLayout(paths: DataPaths, id: InstanceId): InstanceLayout
     directory,
     record: join(directory, 'record.json'),
     bound: join(boundDirectory(paths), id),
+    hooked: join(directory, 'hooked'),
     config: join(directory, 'config.json'),
     rootfs: join(directory, 'rootfs'),
     upper: join(directory, 'upper'),

@@ -30,8 +30,8 @@ const BoundRecord = z.object({ claim: z.string(), tenant: z.string(), expiresAt:
 export type BoundRecord = z.infer<typeof BoundRecord>;
 
 /** The part of a record that a bind needs: on the claim's path, parsing the whole would take longer than the rest of the bind. */
-const BindView = InstanceRecord.pick({ runThaw: true, uid: true, gid: true, process: true }).extend({
-  workload: z.object({ egress: Workload.shape.egress }),
+const BindView = InstanceRecord.pick({ address: true, runThaw: true, uid: true, gid: true, process: true }).extend({
+  workload: z.object({ egress: Workload.shape.egress, hooks: Workload.shape.hooks }),
 });
 type BindView = z.infer<typeof BindView>;
 

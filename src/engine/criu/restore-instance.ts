@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { RestoredInstance } from '#src/engine/engine.ts';
-import { elapsedMs } from '#src/platform/clock.ts';
+import { newCloneIdentity } from '#src/engine/identity.ts';
+import { elapsedMs, systemClock } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { findLiveProcess, type LiveProcess } from '#src/platform/live-process.ts';
@@ -20,6 +21,7 @@ import { type InstanceRecord, isRunning, readInstanceRecord, writeInstanceRecord
 import { externalMounts } from './oci-spec.ts';
 import { type PrimedInstance, primeInstance } from './prime-instance.ts';
 import { fillScript } from './restore-command.ts';
+import { writeRunThaw } from './run-thaw.ts';
 import { cloneState, specialise } from './runc-state.ts';
 
 const restoreTimeoutMs = 60_000;
@@ -55,9 +57,11 @@ async function fillInstance(
   signal: AbortSignal,
 ): Promise<InstanceRecord> {
   const { golden, sandbox } = primed;
-  const { workload, imageDigest, uid, gid } = golden.record;
+  const { workload, imageDigest, uid, gid, checkpointedAtMs } = golden.record;
   const layout = instanceLayout(deps.paths, id);
   if (workload.egress.warm !== 'none') await deps.sandboxes.setEgress(id, workload.egress.warm);
+  const identity = newCloneIdentity(id, checkpointedAtMs, systemClock.nowMs());
+  writeRunThaw(sandbox.files.runThaw, 'identity.json', JSON.stringify(identity), { uid, gid }); // before anything of it runs
   const criuAt = performance.now();
   const process = await runRestore(deps, primed, id, signal);
   const criuMs = elapsedMs(criuAt);

@@ -15,8 +15,9 @@ export interface Runc {
   runPrefixed(prefix: readonly string[], args: readonly string[], options: Omit<RunOptions, 'env'>): Promise<RunResult>;
 }
 
-export function createRunc(paths: DataPaths, criu: string): Runc {
-  const env = { PATH: [dirname(criu), ...programDirectories].join(':') };
+/** `criu` is needed for checkpoints alone. */
+export function createRunc(paths: DataPaths, criu?: string): Runc {
+  const env = { PATH: [...(criu === undefined ? [] : [dirname(criu)]), ...programDirectories].join(':') };
   const runc = findProgram('runc') ?? 'runc';
   const globalArgs = ['--root', runcRoot(paths)];
   const runPrefixed: Runc['runPrefixed'] = (prefix, args, options) => {

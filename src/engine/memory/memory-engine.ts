@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
 import type {
   Binding,
+  BoundInstance,
   Checkpoint,
   Engine,
   EngineInstance,
@@ -12,7 +13,7 @@ import type {
   StartedInstance,
 } from '#src/engine/engine.ts';
 import type { Workload } from '#src/engine/workload.ts';
-import type { Clock } from '#src/platform/clock.ts';
+import { type Clock, elapsedMs } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
 import { KeyedMutex } from '#src/platform/semaphore.ts';
@@ -20,8 +21,10 @@ import { MemoryFaults } from './faults.ts';
 import { simulateDelay } from './simulated-delay.ts';
 import { runSimulated } from './simulated-exec.ts';
 import { SimulatedGoldens, simulatedFingerprint } from './simulated-goldens.ts';
-import { instanceMemoryBytes, listedInstance, newApp, type SimulatedInstance, snapshotApp, startedInstance } from './simulated-instance.ts';
+import { callSimulatedBindHook, callSimulatedHook } from './simulated-hooks.ts';
+import { instanceMemoryBytes, keepBinding, listedInstance, newApp, snapshotApp, startedInstance } from './simulated-instance.ts';
 import { SimulatedNode } from './simulated-node.ts';
+import { readSwitches } from './switches.ts';
 
 export interface MemoryTimings {
   /** From the start of a cold instance until its app answers; `start` itself answers at once. */
@@ -49,7 +52,8 @@ export function createMemoryEngine(options: MemoryEngineOptions): MemoryEngine {
  * Linux. It is never evidence that checkpointing, isolation or a figure holds: that takes the criu engine.
  *
  * Goldens and instances live in the memory of this process and end with it. Instances answer HTTP as the tests' real app does; in a
- * workload's env, `APP_START_MS` says how long its app initialises and `APP_EXIT_CODE` makes it end then instead of becoming ready.
+ * workload's env, `APP_START_MS` says how long its app initialises and `APP_EXIT_CODE` makes it end then instead of becoming ready; for
+ * what else can be made to go wrong from outside see switches.ts.
  */
 export class MemoryEngine implements Engine {
   /** May be changed at any time; calls under way keep theirs. */
@@ -58,6 +62,7 @@ export class MemoryEngine implements Engine {
   readonly #clock: Clock;
   readonly #memoryBytes: number;
   readonly #node: SimulatedNode;
+  readonly #hookDeps;
   readonly #goldens = new SimulatedGoldens(this.faults);
   readonly #primed = new Map<InstanceId, GoldenId>();
   /** One call at a time for each instance, so that a repeated call finds what the first has made. */
@@ -67,12 +72,13 @@ export class MemoryEngine implements Engine {
     this.timings = { ...timings };
     this.#clock = clock;
     this.#memoryBytes = memoryBytes;
+    this.#hookDeps = { clock, faults: this.faults };
     this.#node = new SimulatedNode(clock, memoryBytes, listen);
   }
 
   /** The instance's process ends by itself, as in a crash. */
   kill(id: InstanceId, exitCode: number, { oomKilled = false } = {}): void {
-    this.#node.end(this.#find(id), exitCode, oomKilled);
+    this.#node.end(this.#node.require(id), exitCode, oomKilled);
   }
 
   async probe(): Promise<EngineProbe> {
@@ -88,8 +94,9 @@ export class MemoryEngine implements Engine {
   start(workload: Workload, id: InstanceId, signal?: AbortSignal): Promise<StartedInstance> {
     return this.#turns.run(id, async () => {
       const startedAt = performance.now();
-      const existing = this.#foundRunning(id);
+      const existing = this.#node.findRunning(id);
       if (existing) return startedInstance(existing, startedAt);
+      readSwitches('app_start_failed', workload.env);
       this.faults.strike('start', id);
       await simulateDelay(this.#clock, 0, `the start of ${id}`, signal);
       return startedInstance(await this.#node.launch(id, newApp(workload, this.timings.startMs)), startedAt);
@@ -100,13 +107,14 @@ export class MemoryEngine implements Engine {
     return this.#turns.run(id, async () => {
       const sealed = this.#goldens.sealed(golden);
       if (sealed) return sealed;
-      this.#findAlive(id);
+      this.#node.requireAlive(id);
       this.faults.strike('checkpoint', `${id} into ${golden}`);
       const { checkpointMs } = this.timings;
+      const checkpointedAtMs = this.#clock.nowMs();
       await simulateDelay(this.#clock, checkpointMs, `the checkpoint of ${id} into ${golden}`, signal);
-      const primer = this.#findAlive(id);
+      const primer = this.#node.requireAlive(id);
       this.#node.remove(primer);
-      return this.#goldens.seal(golden, snapshotApp(primer, this.#clock.nowMs()), checkpointMs);
+      return this.#goldens.seal(golden, snapshotApp(primer, this.#clock.nowMs()), { dumpMs: checkpointMs, checkpointedAtMs });
     });
   }
 
@@ -121,39 +129,52 @@ export class MemoryEngine implements Engine {
   restore(golden: GoldenId, id: InstanceId, signal?: AbortSignal): Promise<RestoredInstance> {
     return this.#turns.run(id, async () => {
       const startedAt = performance.now();
-      const existing = this.#foundRunning(id);
+      const existing = this.#node.findRunning(id);
       if (existing) return startedInstance(existing, startedAt);
       try {
-        const app = this.#goldens.open(golden);
+        const { app, checkpointedAtMs } = this.#goldens.open(golden);
         this.faults.strike('restore', `${id} from ${golden}`);
-        await simulateDelay(this.#clock, this.timings.restoreMs, `the restore of ${id} from ${golden}`, signal);
-        return startedInstance(await this.#node.launch(id, app, golden), startedAt);
+        const { THAW_SIMULATE_RESTORE_MS: restoreMs = this.timings.restoreMs } = readSwitches('app_start_failed', app.workload.env);
+        await simulateDelay(this.#clock, restoreMs, `the restore of ${id} from ${golden}`, signal);
+        return startedInstance(await this.#node.launch(id, app, { golden, checkpointedAtMs }), startedAt);
       } finally {
         this.#primed.delete(id); // filled, or gone with the failed restore
       }
     });
   }
 
-  bind(id: InstanceId, binding: Binding): Promise<void> {
+  async callHook(id: InstanceId, hook: 'beforeCheckpoint' | 'afterRestore', signal?: AbortSignal): Promise<void> {
+    await callSimulatedHook(this.#hookDeps, this.#node.requireAlive(id), hook, signal);
+  }
+
+  bind(id: InstanceId, binding: Binding): Promise<BoundInstance> {
     return this.#turns.run(id, async () => {
-      this.#findBindable(id, binding);
+      const startedAt = performance.now();
+      const { app } = this.#node.requireBindable(id, binding);
       this.faults.strike('bind', id);
-      await simulateDelay(this.#clock, this.timings.bindMs, `the bind of ${id}`);
-      this.#findBindable(id, binding).binding = binding;
+      const switches = readSwitches('bind_failed', { ...app.workload.env, ...binding.env });
+      await simulateDelay(this.#clock, switches.THAW_SIMULATE_BIND_MS ?? this.timings.bindMs, `the bind of ${id}`);
+      if (switches.THAW_SIMULATE_BIND_FAILURE === '1') {
+        throw new ThawError('bind_failed', `bind of ${id} failed: THAW_SIMULATE_BIND_FAILURE is set`, { fix: 'Leave it out.' });
+      }
+      const instance = this.#node.requireBindable(id, binding);
+      if (instance.binding === undefined) this.#node.endLater(instance, switches);
+      keepBinding(instance, binding);
+      return { timingsMs: { bind: elapsedMs(startedAt), hook: await callSimulatedBindHook(this.#hookDeps, instance) } };
     });
   }
 
   pause(id: InstanceId): Promise<void> {
     return this.#turns.run(id, async () => {
       this.faults.strike('pause', id);
-      this.#findAlive(id).state = 'paused';
+      this.#node.requireAlive(id).state = 'paused';
     });
   }
 
   resume(id: InstanceId): Promise<void> {
     return this.#turns.run(id, async () => {
       this.faults.strike('resume', id);
-      const instance = this.#findAlive(id);
+      const instance = this.#node.requireAlive(id);
       instance.state = 'running';
       for (const goOn of instance.whenRunning.splice(0)) goOn();
     });
@@ -169,17 +190,17 @@ export class MemoryEngine implements Engine {
   }
 
   async stats(id: InstanceId): Promise<InstanceStats> {
-    const { allocatedBytes, cpuMs } = snapshotApp(this.#findAlive(id), this.#clock.nowMs());
+    const { allocatedBytes, cpuMs } = snapshotApp(this.#node.requireAlive(id), this.#clock.nowMs());
     return { memoryBytes: instanceMemoryBytes + allocatedBytes, cpuMs, pids: 1 };
   }
 
   async logs(id: InstanceId, maxBytes: number): Promise<string> {
-    const log = Buffer.from(this.#find(id).log);
+    const log = Buffer.from(this.#node.endedLog(id) ?? this.#node.require(id).log);
     return log.subarray(Math.max(0, log.length - maxBytes)).toString();
   }
 
   async exec(id: InstanceId, command: readonly string[], options: { timeoutMs: number; signal?: AbortSignal }): Promise<ExecResult> {
-    const instance = this.#findAlive(id);
+    const instance = this.#node.requireAlive(id);
     this.faults.strike('exec', id);
     if (instance.state === 'running') return runSimulated(this.#clock, instance, command, options);
     throw new ThawError('invalid_transition', `instance ${id} is paused: nothing can run in it`, { fix: 'Resume it first.' });
@@ -216,34 +237,4 @@ export class MemoryEngine implements Engine {
   }
 
   async teardown(): Promise<void> {} // nothing is made outside this process
-
-  /** What a repeated start or restore finds. One that has ended makes way. */
-  #foundRunning(id: InstanceId): SimulatedInstance | undefined {
-    const instance = this.#node.instances.get(id);
-    if (instance?.state !== 'exited') return instance;
-    this.#node.remove(instance);
-    return undefined;
-  }
-
-  #find(id: InstanceId): SimulatedInstance {
-    const instance = this.#node.instances.get(id);
-    if (instance) return instance;
-    throw new ThawError('instance_not_found', `instance ${id} is not on this node`, {
-      fix: 'Ask for the instance again: it may have ended.',
-    });
-  }
-
-  #findAlive(id: InstanceId): SimulatedInstance {
-    const instance = this.#find(id);
-    if (instance.state !== 'exited') return instance;
-    throw new ThawError('instance_not_found', `instance ${id} has ended`, { fix: 'Destroy it and use another.' });
-  }
-
-  #findBindable(id: InstanceId, { claim }: Binding): SimulatedInstance {
-    const instance = this.#node.instances.get(id);
-    const bound = instance?.binding?.claim ?? claim;
-    if (instance && instance.state !== 'exited' && bound === claim) return instance;
-    const reason = bound === claim ? 'it does not run' : `it is bound to ${bound}`;
-    throw new ThawError('bind_failed', `instance ${id} can not be bound to ${claim}: ${reason}`, { fix: 'Claim another instance.' });
-  }
 }

@@ -42,6 +42,7 @@ function withFile(instance: SimulatedInstance, path: string, say: (text: string,
 function fileOf(instance: SimulatedInstance, path: string): { text: string; mode: string } | undefined {
   const binding = bindingFile(instance);
   if (path === '/run/thaw/binding.json' && binding !== undefined) return { text: binding, mode: '400' };
+  if (path === '/run/thaw/identity.json' && instance.identity) return { text: JSON.stringify(instance.identity), mode: '400' };
   if (path === '/etc/hostname') return { text: `${instance.id}\n`, mode: '644' };
   if (path === '/etc/machine-id') return { text: `${machineId(instance)}\n`, mode: '444' };
   return undefined;

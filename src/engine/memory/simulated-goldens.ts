@@ -10,6 +10,7 @@ export const simulatedFingerprint: NodeFingerprint = { arch: process.arch, kerne
 
 interface SimulatedGolden {
   readonly app: AppState;
+  readonly checkpointedAtMs: number;
   readonly checkpoint: Checkpoint;
 }
 
@@ -22,7 +23,7 @@ export class SimulatedGoldens {
     this.#faults = faults;
   }
 
-  seal(golden: GoldenId, app: AppState, dumpMs: number): Checkpoint {
+  seal(golden: GoldenId, app: AppState, { dumpMs, checkpointedAtMs }: { dumpMs: number; checkpointedAtMs: number }): Checkpoint {
     const pagesBytes = instanceMemoryBytes + app.allocatedBytes;
     const checkpoint = {
       sizeBytes: pagesBytes + 4096,
@@ -32,7 +33,7 @@ export class SimulatedGoldens {
       fingerprint: simulatedFingerprint,
       timingsMs: { dump: dumpMs, seal: 0, total: dumpMs },
     };
-    this.#goldens.set(golden, { app, checkpoint });
+    this.#goldens.set(golden, { app, checkpoint, checkpointedAtMs });
     return checkpoint;
   }
 
@@ -41,10 +42,10 @@ export class SimulatedGoldens {
   }
 
   /** The state that a clone begins with. Throws golden_missing or golden_corrupt. */
-  open(golden: GoldenId): AppState {
+  open(golden: GoldenId): Pick<SimulatedGolden, 'app' | 'checkpointedAtMs'> {
     const found = this.#goldens.get(golden);
     if (!found) throw new ThawError('golden_missing', `golden ${golden} is not on this node`, { fix: 'Take or import the golden again.' });
-    if (!this.#faults.isCorrupt(golden)) return { ...found.app };
+    if (!this.#faults.isCorrupt(golden)) return { app: { ...found.app }, checkpointedAtMs: found.checkpointedAtMs };
     const message = `golden ${golden}: pages-1.img does not have the sha256 of its manifest (a simulated fault)`;
     throw new ThawError('golden_corrupt', message, { fix: 'Delete the golden and take a new one.' });
   }

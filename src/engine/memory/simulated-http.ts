@@ -1,4 +1,5 @@
-import { machineId, print, type SimulatedInstance } from './simulated-instance.ts';
+import { createHash } from 'node:crypto';
+import { machineId, print, type SimulatedInstance, shownBinding } from './simulated-instance.ts';
 
 export interface SimulatedAnswer {
   readonly status: number;
@@ -11,6 +12,9 @@ const routes: Readonly<Record<string, (instance: SimulatedInstance, query: URLSe
   '/exit': exitApp,
   '/print': printText,
   '/alloc': allocate,
+  '/hook': refuseHook,
+  '/hooks': listHookCalls,
+  '/id': answerId,
 };
 
 /** What the simulated app answers: its state as JSON on every path, except on the few that make it do something. The routes are those of the tests' real app. */
@@ -35,11 +39,19 @@ function answerState(instance: SimulatedInstance): SimulatedAnswer {
   return { status: 200, body: `${JSON.stringify(state)}\n` };
 }
 
-/** Secrets by name only: what an app answers is read by people and kept in logs. */
-function shownBinding({ id, binding }: SimulatedInstance): object | null {
-  if (!binding) return null;
-  const { claim, tenant, expiresAt, env, labels } = binding;
-  return { claim, tenant, expiresAt, env, secrets: Object.keys(binding.secrets), labels, instance: id };
+/** Whoever comes over the network has no token: hooks are called by the engine (simulated-hooks.ts). */
+function refuseHook(): SimulatedAnswer {
+  return { status: 403, body: 'no token\n' };
+}
+
+function listHookCalls({ app }: SimulatedInstance): SimulatedAnswer {
+  return { status: 200, body: `${JSON.stringify(app.hookCalls)}\n` };
+}
+
+/** For `unique`: differs between clones, unless `APP_SAME_ID=1` makes the app one that keeps what it made at its start. */
+function answerId({ app, identity }: SimulatedInstance): SimulatedAnswer {
+  const id = app.workload.env.APP_SAME_ID === '1' ? app.token : (identity?.seed ?? app.token);
+  return { status: 200, body: `${createHash('sha256').update(id).digest('hex')}\n` };
 }
 
 function exitApp(_instance: SimulatedInstance, query: URLSearchParams): SimulatedAnswer {

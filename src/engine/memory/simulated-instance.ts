@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Binding, EngineInstance, StartedInstance } from '#src/engine/engine.ts';
+import type { Binding, BoundIdentity, CloneIdentity, EngineInstance, StartedInstance } from '#src/engine/engine.ts';
+import { newSeed } from '#src/engine/identity.ts';
 import type { Workload } from '#src/engine/workload.ts';
 import { elapsedMs } from '#src/platform/clock.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
@@ -21,6 +22,20 @@ export interface AppState {
   cpuMs: number;
   /** What is left of the app's initialisation; 0 once it is ready. */
   startLeftMs: number;
+  /** Never changed in place: clones share it. */
+  hookCalls: readonly HookCall[];
+}
+
+/** A hook call as the app keeps it: of a binding the secrets by name only. */
+interface HookCall {
+  readonly path: string;
+  readonly isTokenRight: boolean;
+  readonly body: unknown;
+}
+
+/** What a claim tells an instance, with who it is for its tenant. */
+interface SimulatedBinding extends Binding {
+  readonly identity: BoundIdentity;
 }
 
 export interface SimulatedInstance {
@@ -33,7 +48,11 @@ export interface SimulatedInstance {
   readonly ports: Record<number, number>;
   state: 'running' | 'paused' | 'exited';
   ready: boolean;
-  binding: Binding | undefined;
+  /** Of a clone. */
+  readonly identity: CloneIdentity | undefined;
+  binding: SimulatedBinding | undefined;
+  /** Its bind hook has succeeded. */
+  hooked: boolean;
   /** The newest of stdout and stderr, in the order they were written. */
   log: string;
   /** What waits for the instance to go on. */
@@ -44,7 +63,7 @@ export interface SimulatedInstance {
 export function newApp(workload: Workload, startMs: number): AppState {
   const ownMs = Number(workload.env.APP_START_MS ?? Number.NaN);
   const startLeftMs = Number.isFinite(ownMs) ? ownMs : startMs;
-  return { workload, token: randomBytes(8).toString('hex'), counter: 0, allocatedBytes: 0, cpuMs: 0, startLeftMs };
+  return { workload, token: randomBytes(8).toString('hex'), counter: 0, allocatedBytes: 0, cpuMs: 0, startLeftMs, hookCalls: [] };
 }
 
 /** The app as it is at this moment, by value. */
@@ -67,8 +86,18 @@ export function machineId(instance: SimulatedInstance): string {
 /** /run/thaw/binding.json as the app inside would read it. */
 export function bindingFile(instance: SimulatedInstance): string | undefined {
   if (!instance.binding) return undefined;
-  const { claim, tenant, expiresAt, env, secrets, labels } = instance.binding;
-  return JSON.stringify({ claim, tenant, expiresAt, env, secrets, labels, instance: instance.id });
+  return JSON.stringify({ instance: instance.id, ...instance.binding });
+}
+
+/** The seed stays what it was at the first bind. */
+export function keepBinding(instance: SimulatedInstance, binding: Binding): void {
+  const seed = instance.binding?.identity.seed ?? newSeed();
+  instance.binding = { ...binding, identity: { instance: instance.id, tenant: binding.tenant, seed } };
+}
+
+/** The binding as the app shows it, secrets by name only: what an app answers is read by people and kept in logs. */
+export function shownBinding({ id, binding }: SimulatedInstance): object | null {
+  return binding ? { instance: id, ...binding, secrets: Object.keys(binding.secrets) } : null;
 }
 
 export function startedInstance({ ports }: SimulatedInstance, startedAt: number): StartedInstance {

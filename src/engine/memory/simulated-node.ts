@@ -1,11 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { InstanceExit } from '#src/engine/engine.ts';
+import type { Binding, InstanceExit } from '#src/engine/engine.ts';
+import { newCloneIdentity } from '#src/engine/identity.ts';
 import type { Clock } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
 import { Loopback } from './loopback.ts';
 import { answerRequest } from './simulated-http.ts';
 import { type AppState, instanceMemoryBytes, print, type SimulatedInstance } from './simulated-instance.ts';
+import type { Switches } from './switches.ts';
+
+const keptLogLength = 65_536;
+const keptLogs = 1000;
 
 /** The machine that a memory engine stands for: its instances, their ports and what has ended. */
 export class SimulatedNode {
@@ -16,6 +21,7 @@ export class SimulatedNode {
   readonly #loopback: Loopback | undefined;
   readonly #closing = new AbortController();
   readonly #byPort = new Map<number, SimulatedInstance>();
+  readonly #endedLogs = new Map<InstanceId, string>();
 
   constructor(clock: Clock, memoryBytes: number, listen: boolean) {
     this.#clock = clock;
@@ -27,22 +33,67 @@ export class SimulatedNode {
     return Math.max(0, this.#memoryBytes - this.instances.size * instanceMemoryBytes);
   }
 
+  /** What a repeated start or restore finds. One that has ended makes way. */
+  findRunning(id: InstanceId): SimulatedInstance | undefined {
+    const instance = this.instances.get(id);
+    if (instance?.state !== 'exited') return instance;
+    this.remove(instance);
+    return undefined;
+  }
+
+  /** Throws instance_not_found. */
+  require(id: InstanceId): SimulatedInstance {
+    const instance = this.instances.get(id);
+    if (instance) return instance;
+    throw new ThawError('instance_not_found', `instance ${id} is not on this node`, {
+      fix: 'Ask for the instance again: it may have ended.',
+    });
+  }
+
+  /** Throws instance_not_found. */
+  requireAlive(id: InstanceId): SimulatedInstance {
+    const instance = this.require(id);
+    if (instance.state !== 'exited') return instance;
+    throw new ThawError('instance_not_found', `instance ${id} has ended`, { fix: 'Destroy it and use another.' });
+  }
+
+  /** Throws bind_failed. */
+  requireBindable(id: InstanceId, { claim }: Binding): SimulatedInstance {
+    const instance = this.instances.get(id);
+    const bound = instance?.binding?.claim ?? claim;
+    if (instance && instance.state !== 'exited' && bound === claim) return instance;
+    const reason = bound === claim ? 'it does not run' : `it is bound to ${bound}`;
+    throw new ThawError('bind_failed', `instance ${id} can not be bound to ${claim}: ${reason}`, { fix: 'Claim another instance.' });
+  }
+
   /** Runs an app from this state. Its initialisation goes on in the background; where none is left its ports are open on return. */
-  async launch(id: InstanceId, app: AppState, golden?: GoldenId): Promise<SimulatedInstance> {
+  async launch(id: InstanceId, app: AppState, clone?: { golden: GoldenId; checkpointedAtMs: number }): Promise<SimulatedInstance> {
     this.#admit();
     const runningSinceMs = this.#clock.nowMs();
-    const rest = { ports: {}, ready: false, binding: undefined, log: '', whenRunning: [] };
-    const instance: SimulatedInstance = { id, golden, app, runningSinceMs, state: 'running', ...rest };
+    const identity = clone && newCloneIdentity(id, clone.checkpointedAtMs, runningSinceMs);
+    const rest = { ports: {}, ready: false, binding: undefined, hooked: false, log: '', whenRunning: [] };
+    const instance: SimulatedInstance = { id, golden: clone?.golden, app, runningSinceMs, state: 'running', identity, ...rest };
     this.instances.set(id, instance);
     try {
       await this.#reservePorts(instance);
-      if (golden !== undefined && app.startLeftMs === 0) await this.#becomeReady(instance);
+      if (clone !== undefined && app.startLeftMs === 0) await this.#becomeReady(instance);
       else void this.#initialise(instance);
     } catch (error) {
       this.remove(instance);
       throw error;
     }
     return instance;
+  }
+
+  /** Of one that was bound and removed. */
+  endedLog(id: InstanceId): string | undefined {
+    return this.#endedLogs.get(id);
+  }
+
+  #keepLog({ id, log }: SimulatedInstance): void {
+    this.#endedLogs.set(id, log.slice(-keptLogLength));
+    const [oldest] = this.#endedLogs.keys();
+    if (this.#endedLogs.size > keptLogs && oldest !== undefined) this.#endedLogs.delete(oldest);
   }
 
   /** The instance's process ends by itself. What it leaves stays listed until it is removed. */
@@ -53,7 +104,18 @@ export class SimulatedNode {
     for (const listener of this.exitListeners) listener({ id: instance.id, exitCode, oomKilled });
   }
 
+  /** As its switches say, unless it has ended by then. */
+  endLater(instance: SimulatedInstance, { THAW_SIMULATE_EXIT_AFTER_MS: exitMs, THAW_SIMULATE_OOM_AFTER_MS: oomMs }: Switches): void {
+    const endAfter = async (ms: number, exitCode: number, oomKilled: boolean) => {
+      await this.#clock.sleep(ms, this.#closing.signal).catch(() => {}); // closing: nothing ends any more
+      if (!this.#closing.signal.aborted) this.end(instance, exitCode, oomKilled);
+    };
+    if (exitMs !== undefined) void endAfter(exitMs, 1, false);
+    if (oomMs !== undefined) void endAfter(oomMs, 137, true);
+  }
+
   remove(instance: SimulatedInstance): void {
+    if (instance.binding !== undefined) this.#keepLog(instance);
     this.instances.delete(instance.id);
     instance.state = 'exited';
     this.#closePorts(instance);

@@ -28,7 +28,7 @@ export interface SandboxProvider {
   setUp(): Promise<void>;
   /**
    * Puts back what isolates the sandboxes if someone removed it (`systemctl restart nftables` flushes everybody's tables), and makes who has
-   * egress what it should be. For every few seconds: about 10 ms when all is there. Nothing before setUp.
+   * egress, and to where, what it should be now. For every few seconds: about 15 ms when all is there. Nothing before setUp.
    */
   repair(): Promise<void>;
   /** A sandbox without egress, or the one that exists under this id. Throws addresses_exhausted. */

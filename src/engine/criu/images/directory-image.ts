@@ -1,16 +1,19 @@
-import { chmod, rm, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { chmod, lstat, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hashTree } from '#src/engine/criu/hash-tree.ts';
+import type { DirectoryReference } from '#src/engine/image-reference.ts';
 import { isErrnoError } from '#src/platform/errno.ts';
 import { ThawError } from '#src/platform/errors.ts';
-import { SubprocessError } from '#src/platform/subprocess.ts';
-import { hashTree, type TreeHash } from './hash-tree.ts';
+import { runTool } from '#src/platform/run-tool.ts';
+import type { SubprocessError } from '#src/platform/subprocess.ts';
 import { emptyConfig } from './image-config.ts';
 import { resolveImagePath } from './image-path.ts';
-import type { DirectoryReference } from './image-reference.ts';
 import type { BuiltImage, ResolvedImage } from './resolved-image.ts';
-import { runTool } from './run-tool.ts';
 
 const copyTimeoutMs = 15 * 60_000;
+/** `cp` takes no path of more than 4095 bytes, where the directory lies and where the copy will included. */
+const pathBytesMax = 3500;
 
 /**
  * A root filesystem in a directory. The store keeps a copy, so that later changes of the source do not reach goldens made from it.
@@ -36,24 +39,46 @@ async function copyDirectory(reference: DirectoryReference, path: string, rootfs
   // No extended attributes: they are no part of the digest, file capabilities mean nothing under no-new-privileges, and
   // trusted.overlay ones would steer the overlay the copy becomes part of.
   const options = ['-a', '--one-file-system', '--no-preserve=xattr', '--reflink=auto'];
-  try {
-    await runTool(reference.text, ['cp', ...options, '--', path, rootfs], { timeoutMs: copyTimeoutMs, signal });
-  } catch (error) {
-    throw error instanceof SubprocessError ? unreadable(reference, error) : error;
-  }
-  const { digest, specials } = await hash(reference, rootfs, signal);
-  await Promise.all(specials.map((special) => rm(special)));
+  const limits = { timeoutMs: copyTimeoutMs, signal, diesWithUs: true };
+  const explain = (error: SubprocessError) => unreadable(reference, error);
+  await runTool(`image ${reference.text}`, ['cp', ...options, '--', path, rootfs], { ...limits, explain });
+  const { digest, hasSpecials } = await hash(reference, rootfs, signal);
+  if (hasSpecials) await runTool(`image ${reference.text}`, ['find', rootfs, '-xdev', '-type', 'b,c,p,s', '-delete'], limits);
   await chmod(rootfs, 0o755); // a source made by mktemp is 0700, and only root could live in it
   return { digest, config: emptyConfig };
 }
 
-async function hash(reference: DirectoryReference, path: string, signal?: AbortSignal): Promise<TreeHash> {
+interface TreeDigest {
+  /** `sha256:…` */
+  readonly digest: string;
+  readonly sizeBytes: number;
+  /** Devices, sockets or fifos: no part of the digest. */
+  readonly hasSpecials: boolean;
+}
+
+/** Covers names, types, modes, owners, link targets and contents of one filesystem. What is mounted inside counts as an empty directory: `cp -x` makes it one. */
+async function hash(reference: DirectoryReference, path: string, signal?: AbortSignal): Promise<TreeDigest> {
   try {
-    return await hashTree(path, signal);
+    const { uid, gid } = await lstat(path);
+    const digest = createHash('sha256').update(`${uid}:${gid}\n`);
+    let sizeBytes = 0;
+    let hasSpecials = false;
+    for await (const entry of hashTree(path, signal)) {
+      if (entry.path.length > pathBytesMax) throw tooDeep(reference, entry.path);
+      if (entry.type === 'other') hasSpecials = true;
+      else digest.update(`${JSON.stringify(entry)}\n`);
+      sizeBytes += entry.size;
+    }
+    return { digest: `sha256:${digest.digest('hex')}`, sizeBytes, hasSpecials };
   } catch (error) {
     signal?.throwIfAborted();
-    throw isErrnoError(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EIO') ? unreadable(reference, error) : error;
+    throw isErrnoError(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EIO') ? unreadable(reference, error) : error;
   }
+}
+
+function tooDeep(reference: DirectoryReference, path: string): ThawError {
+  const message = `image ${reference.text}: a path in it has more than ${pathBytesMax} bytes; it begins with ${path.slice(0, 100)}`;
+  return new ThawError('image_unusable', message, { fix: 'Remove the directories that lie so deep, or make their names shorter.' });
 }
 
 function unreadable(reference: DirectoryReference, cause: Error): ThawError {

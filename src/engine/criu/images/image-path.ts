@@ -1,12 +1,13 @@
 import { realpath } from 'node:fs/promises';
+import type { DirectoryReference, LayoutReference } from '#src/engine/image-reference.ts';
 import { ThawError } from '#src/platform/errors.ts';
-import type { DirectoryReference, LayoutReference } from './image-reference.ts';
 
 /**
  * Where a path image really lies, all symlinks resolved: what the programs are then given, so that a link cannot lead out of the roots.
- * Throws image_not_found, or image_reference_invalid when it leads out.
+ * Throws image_not_found, or image_reference_invalid when it leads out or does not lie in a root to begin with.
  */
 export async function resolveImagePath(imageRoots: readonly string[], reference: LayoutReference | DirectoryReference): Promise<string> {
+  requireRoot(imageRoots, reference);
   const path = await realPathOf(reference.path);
   if (path === undefined) {
     throw new ThawError('image_not_found', `image ${reference.text}: ${reference.path} does not exist on this node`, {
@@ -24,11 +25,28 @@ export async function resolveImagePath(imageRoots: readonly string[], reference:
   }
   for (const root of imageRoots) {
     const realRoot = await realPathOf(root);
-    if (realRoot !== undefined && path.startsWith(realRoot.endsWith('/') ? realRoot : `${realRoot}/`)) return path;
+    if (realRoot !== undefined && isBelow(path, realRoot)) return path;
   }
   throw new ThawError('image_reference_invalid', `image ${reference.text}: a symlink leads to ${path}, out of ${imageRoots.join(', ')}`, {
     fix: 'Copy the image itself below one of THAW_IMAGE_ROOTS.',
   });
+}
+
+/** By the text alone, and first: whether something exists elsewhere on the node is nobody's business. */
+function requireRoot(imageRoots: readonly string[], { text, path }: LayoutReference | DirectoryReference): void {
+  if (imageRoots.length === 0) {
+    throw new ThawError('image_reference_invalid', `image ${text}: no directory for path images is configured`, {
+      fix: 'Set THAW_IMAGE_ROOTS to the directories in which such images may lie.',
+    });
+  }
+  if (imageRoots.some((root) => isBelow(path, root))) return;
+  throw new ThawError('image_reference_invalid', `image ${text}: the path must lie below ${imageRoots.join(' or ')}`, {
+    fix: 'Move the image there, or add its directory to THAW_IMAGE_ROOTS.',
+  });
+}
+
+function isBelow(path: string, root: string): boolean {
+  return path.startsWith(root.endsWith('/') ? root : `${root}/`);
 }
 
 async function realPathOf(path: string): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-import type { LayoutReference, RegistryReference } from './image-reference.ts';
+import type { LayoutReference, RegistryReference } from '#src/engine/image-reference.ts';
 
 /** An image in skopeo's words. */
 export interface ImageSource {

@@ -1,9 +1,10 @@
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { requireDisk } from '#src/engine/criu/node-reserve.ts';
+import { type ImageReference, parseImageReference } from '#src/engine/image-reference.ts';
 import { ThawError } from '#src/platform/errors.ts';
+import { removeTree } from '#src/platform/remove-tree.ts';
 import { KeyedMutex } from '#src/platform/semaphore.ts';
 import { resolveDirectoryImage } from './directory-image.ts';
-import { type ImageReference, parseImageReference } from './image-reference.ts';
 import { resolveLayoutImage, resolveRegistryImage } from './layered-image.ts';
 import type { ResolvedImage } from './resolved-image.ts';
 import {
@@ -52,7 +53,7 @@ export function createImageStore(deps: ImageStoreDeps): ImageStore {
   return {
     async ensure(text, signal) {
       await opened;
-      const reference = parseImageReference(text, deps);
+      const reference = parseImageReference(text);
       const known = reference.kind === 'registry' && reference.digest !== undefined ? findImage(store, reference.digest) : undefined;
       if (known) return known;
       const resolved = await resolveImage(deps, reference, signal);
@@ -107,6 +108,6 @@ async function makeImage(
     if (image) return image;
     throw new ThawError('internal', `image ${reference.text} (${digest}) is gone right after it was made`);
   } finally {
-    await rm(making, { recursive: true, force: true });
+    await removeTree(making);
   }
 }

@@ -1,14 +1,14 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { LayoutReference, RegistryReference } from '#src/engine/image-reference.ts';
 import { ThawError } from '#src/platform/errors.ts';
-import { SubprocessError } from '#src/platform/subprocess.ts';
+import { removeTree } from '#src/platform/remove-tree.ts';
+import { runTool } from '#src/platform/run-tool.ts';
 import { parseImageConfig } from './image-config.ts';
 import { resolveImagePath } from './image-path.ts';
-import type { LayoutReference, RegistryReference } from './image-reference.ts';
 import { type ImageSource, layoutSource, registrySource } from './image-source.ts';
 import { digestOf, type ImageManifest, parseManifest, pickPlatform } from './manifest.ts';
 import type { BuiltImage, ResolvedImage } from './resolved-image.ts';
-import { runTool } from './run-tool.ts';
 import { copyToLayout, inspectConfig, inspectManifest, type SkopeoDeps } from './skopeo.ts';
 
 export interface LayeredImageDeps extends SkopeoDeps {
@@ -69,21 +69,22 @@ async function buildLayered(
   const layout = join(directory, 'layout');
   await copyToLayout(deps, source, layout, signal);
   await unpack(source, layout, join(directory, 'rootfs'), signal);
-  await rm(layout, { recursive: true });
+  await removeTree(layout);
   return { digest: manifest.digest, config };
 }
 
 /** umoci checks each layer against the configuration, stays inside the rootfs and leaves out trusted.overlay attributes. */
 async function unpack(source: ImageSource, layout: string, rootfs: string, signal?: AbortSignal): Promise<void> {
-  try {
-    await runTool(source.text, ['umoci', 'raw', 'unpack', '--image', `${layout}:image`, rootfs], { timeoutMs: unpackTimeoutMs, signal });
-  } catch (error) {
-    if (!(error instanceof SubprocessError)) throw error;
-    throw new ThawError('image_unusable', `image ${source.text} could not be unpacked: ${error.message}`, {
-      fix: 'Build or push the image again.',
-      cause: error,
-    });
-  }
+  await runTool(`image ${source.text}`, ['umoci', 'raw', 'unpack', '--image', `${layout}:image`, rootfs], {
+    timeoutMs: unpackTimeoutMs,
+    signal,
+    diesWithUs: true,
+    explain: (cause) =>
+      new ThawError('image_unusable', `image ${source.text} could not be unpacked: ${cause.message}`, {
+        fix: 'Build or push the image again.',
+        cause,
+      }),
+  });
 }
 
 async function readLayoutManifest(deps: SkopeoDeps, source: ImageSource, path: string, signal?: AbortSignal): Promise<ImageManifest> {

@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { ThawError } from '#src/platform/errors.ts';
-import { SubprocessError } from '#src/platform/subprocess.ts';
+import { runTool } from '#src/platform/run-tool.ts';
+import type { SubprocessError } from '#src/platform/subprocess.ts';
 import type { ImageSource } from './image-source.ts';
-import { runTool } from './run-tool.ts';
 import { skopeoFailure } from './skopeo-failure.ts';
 
 export interface SkopeoDeps {
@@ -39,11 +39,9 @@ export async function copyToLayout(deps: SkopeoDeps, source: ImageSource, layout
 async function skopeo(deps: SkopeoDeps, source: ImageSource, args: readonly string[], timeoutMs: number, signal?: AbortSignal) {
   await checkAuthFile(deps, source);
   const policy = (await hasPolicy()) ? [] : ['--insecure-policy'];
-  try {
-    return await runTool(source.text, ['skopeo', ...policy, '--tmpdir', deps.tmpDir, ...args], { timeoutMs, signal });
-  } catch (error) {
-    throw error instanceof SubprocessError ? skopeoFailure(error, source, deps.registryAuthFile) : error;
-  }
+  const explain = (error: SubprocessError) => skopeoFailure(error, source, deps.registryAuthFile);
+  const options = { timeoutMs, signal, diesWithUs: true, explain };
+  return (await runTool(`image ${source.text}`, ['skopeo', ...policy, '--tmpdir', deps.tmpDir, ...args], options)).stdout;
 }
 
 /** Credentials stay in the auth file or its helpers, which skopeo reads afresh at each call: never on a command line. */

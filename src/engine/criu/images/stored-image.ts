@@ -3,6 +3,7 @@ import { mkdtemp, open, readdir, readlink, rename, rm, symlink, writeFile } from
 import { join } from 'node:path';
 import { z } from 'zod';
 import { isErrnoError } from '#src/platform/errno.ts';
+import { removeTree } from '#src/platform/remove-tree.ts';
 import { run } from '#src/platform/subprocess.ts';
 import { ImageConfig } from './image-config.ts';
 
@@ -76,15 +77,12 @@ export async function removeImage(store: string, digest: string): Promise<void> 
   }
   const removing = join(store, `removing-${name}`); // renamed first: a crash halfway leaves no half image under the final name
   await rename(join(store, name), removing);
-  await rm(removing, { recursive: true });
+  await removeTree(removing);
 }
 
 /** Removes what crashes left: all but finished images and the links to them. Only when nothing is being made. */
 export async function sweepImages(store: string): Promise<void> {
-  const entries = await readdir(store);
-  await Promise.all(
-    entries.filter((name) => !entryPattern.test(name)).map((name) => rm(join(store, name), { recursive: true, force: true })),
-  );
+  for (const name of await readdir(store)) if (!entryPattern.test(name)) await removeTree(join(store, name));
 }
 
 function readEntry(store: string, name: string): PreparedImage | undefined {

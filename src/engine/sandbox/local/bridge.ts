@@ -2,7 +2,7 @@ import { access, writeFile } from 'node:fs/promises';
 import { isErrnoError } from '#src/platform/errno.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { NetworkNames } from './network-names.ts';
-import { ipBatch, runTool } from './run-tool.ts';
+import { ipBatch, networkTool } from './network-tool.ts';
 import { gatewayOf, macOf, type Subnet, subnetBits } from './subnet.ts';
 
 /** Makes the bridge, or what is missing of it. */
@@ -19,7 +19,7 @@ export async function makeBridge(names: NetworkNames, subnet: Subnet): Promise<v
 
 /** Removes an interface; one that is gone is no failure. */
 export async function removeLink(name: string): Promise<void> {
-  const { stderr } = await runTool(`removing ${name}`, ['ip', 'link', 'del', name], { okCodes: [1] });
+  const { stderr } = await networkTool(`removing ${name}`, ['ip', 'link', 'del', name], { okCodes: [1] });
   if (await linkExists(name)) throw new ThawError('subprocess_failed', `removing ${name} failed: ${stderr.trim()}`);
 }
 

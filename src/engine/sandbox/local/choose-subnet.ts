@@ -1,14 +1,10 @@
 import { z } from 'zod';
 import { ThawError } from '#src/platform/errors.ts';
+import { readHostRoutes, readIpJson } from './host-routes.ts';
 import type { NetworkNames } from './network-names.ts';
-import { runTool } from './run-tool.ts';
 import { type AddressRange, findSubnet, overlapsAny, parseRange, type Subnet, subnetOf } from './subnet.ts';
 
 const Links = z.array(z.object({ ifname: z.string(), addr_info: z.array(z.object({ local: z.string(), prefixlen: z.number() })) }));
-const Routes = z.array(z.object({ dst: z.string() }));
-
-/** Routes shorter than /8, such as the two halves 0.0.0.0/1 and 128.0.0.0/1 of a VPN, are default routes by another name. */
-const shortestRealPrefix = 8;
 
 /**
  * The subnet that our bridge has; without a bridge the remembered one, or one that the tag points to, which meets no route, address or
@@ -20,11 +16,11 @@ export async function chooseSubnet(
   remembered: string | undefined,
   resolvers: readonly string[],
 ): Promise<Subnet> {
-  const links = Links.parse(await readJson('addr'));
+  const links = Links.parse(await readIpJson('addr'));
   const own = links.find((link) => link.ifname === names.bridge)?.addr_info[0];
   if (own) return subnetOf(own.local);
 
-  const taken = takenRanges(links, Routes.parse(await readJson('route', 'show', 'table', 'all')), resolvers);
+  const taken = takenRanges(links, await readHostRoutes(), resolvers);
   if (remembered !== undefined) {
     const subnet = { network: parseRange(remembered).first };
     if (!overlapsAny(subnet, taken)) return subnet;
@@ -36,17 +32,7 @@ export async function chooseSubnet(
   });
 }
 
-function takenRanges(links: z.infer<typeof Links>, routes: z.infer<typeof Routes>, resolvers: readonly string[]): AddressRange[] {
+function takenRanges(links: z.infer<typeof Links>, routes: readonly { dst: string }[], resolvers: readonly string[]): AddressRange[] {
   const addresses = links.flatMap((link) => link.addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`));
-  const destinations = routes.map((route) => route.dst).filter((dst) => dst !== 'default' && prefixOf(dst) >= shortestRealPrefix);
-  return [...addresses, ...destinations, ...resolvers].map(parseRange);
-}
-
-function prefixOf(destination: string): number {
-  return Number(destination.split('/')[1] ?? 32);
-}
-
-async function readJson(...command: string[]): Promise<unknown> {
-  const { stdout } = await runTool(`reading the host's ${command[0]} list`, ['ip', '-4', '-json', ...command]);
-  return JSON.parse(stdout || '[]');
+  return [...addresses, ...routes.map(({ dst }) => dst), ...resolvers].map(parseRange);
 }

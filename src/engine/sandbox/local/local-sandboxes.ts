@@ -7,7 +7,7 @@ import { switchEgress } from './egress-switch.ts';
 import { denyInternet } from './firewall.ts';
 import { isNamespace, listNamespaces, namespaceEntryExists } from './namespaces.ts';
 import { namespacePath, networkNames } from './network-names.ts';
-import { type NodeNetwork, setUpNodeNetwork, tearDownNodeNetwork } from './node-network.ts';
+import { followHostNetworks, type NodeNetwork, setUpNodeNetwork, tearDownNodeNetwork } from './node-network.ts';
 import { type ResolvConfPaths, systemResolvConf } from './resolvers.ts';
 import { sandboxFiles, writeSandboxFiles } from './sandbox-files.ts';
 import { makeSandboxNetwork, removeSandboxNetwork } from './sandbox-network.ts';
@@ -51,7 +51,9 @@ export function createLocalSandboxes({ resolvConf = systemResolvConf, ...deps }:
       }),
     repair: () =>
       firewallLock.run(async () => {
-        if (network && !(await agreeOnInternet(names, runDir))) network = await setUpNodeNetwork(node, network);
+        if (!network) return;
+        const isThere = await agreeOnInternet(names, runDir);
+        network = isThere ? await followHostNetworks(names, network) : await setUpNodeNetwork(node, network);
       }),
     prepare,
     setEgress,

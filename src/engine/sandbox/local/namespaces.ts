@@ -3,7 +3,7 @@ import { isErrnoError } from '#src/platform/errno.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { readMounts } from '#src/platform/mountinfo.ts';
 import { instanceOfNamespace, type NetworkNames, namespacePath, namespacesDir } from './network-names.ts';
-import { runTool } from './run-tool.ts';
+import { networkTool } from './network-tool.ts';
 
 /** Type of a filesystem in statfs(2): what a namespace is bind-mounted from. */
 const nsfsMagic = 0x6e736673;
@@ -41,7 +41,7 @@ export function isNamespacesDirMounted(): boolean {
 /** Undoes that mount, unless others have namespaces in it. The empty directory stays: its removal would end mounts on it elsewhere. */
 export async function unmountNamespacesDir(): Promise<void> {
   if ((await namespaceEntries()).length > 0 || !isNamespacesDirMounted()) return;
-  await runTool(`unmounting ${namespacesDir}`, ['umount', namespacesDir]);
+  await networkTool(`unmounting ${namespacesDir}`, ['umount', namespacesDir]);
 }
 
 async function namespaceEntries(): Promise<string[]> {

@@ -4,8 +4,9 @@ import { AddressPool } from './address-pool.ts';
 import { agreeOnInternet } from './agree-on-internet.ts';
 import { makeBridge, removeLink } from './bridge.ts';
 import { chooseSubnet } from './choose-subnet.ts';
-import { applyFirewall, removeFirewall } from './firewall.ts';
+import { applyFirewall, changeHostNetworks, removeFirewall } from './firewall.ts';
 import { turnForwardingOff, turnForwardingOn } from './forwarding.ts';
+import { readHostNetworks } from './host-routes.ts';
 import { isNamespacesDirMounted, unmountNamespacesDir } from './namespaces.ts';
 import { type NetworkNames, portName } from './network-names.ts';
 import { newNetworkState, readNetworkState, removeNetworkState, writeNetworkState } from './network-state.ts';
@@ -30,6 +31,8 @@ export interface NodeNetwork {
   readonly subnet: Subnet;
   readonly addresses: AddressPool;
   readonly dns: InstanceDns;
+  /** As the firewall has them. */
+  readonly hostNetworks: readonly string[];
 }
 
 /**
@@ -47,11 +50,22 @@ export async function setUpNodeNetwork(deps: NodeNetworkDeps, before: NodeNetwor
   const records = await readAllRecords(deps.runDir);
   const internet = [...records.values()].filter((record) => record.egress === 'internet').map((record) => record.address);
 
-  await applyFirewall(names, subnet, { hostPorts: deps.hostPorts, resolvers: dns.resolvers, internet }); // before anyone could send
+  const hostNetworks = await readHostNetworks(names);
+  const policy = { hostPorts: deps.hostPorts, resolvers: dns.resolvers, internet, hostNetworks };
+  await applyFirewall(names, subnet, policy); // before anyone could send
   await agreeOnInternet(names, deps.runDir); // the node agent may have switched someone's egress since the records were read
   await makeBridge(names, subnet);
   if (internet.length > 0) await turnForwardingOn(dataDir);
-  return { subnet, addresses: before?.subnet.network === subnet.network ? before.addresses : heldAddresses(subnet, records), dns };
+  const addresses = before?.subnet.network === subnet.network ? before.addresses : heldAddresses(subnet, records);
+  return { subnet, addresses, dns, hostNetworks };
+}
+
+/** The host's networks come and go: a cable, a VPN, a lease that is renewed. */
+export async function followHostNetworks(names: NetworkNames, network: NodeNetwork): Promise<NodeNetwork> {
+  const hostNetworks = await readHostNetworks(names);
+  if (hostNetworks.join() === network.hostNetworks.join()) return network;
+  await changeHostNetworks(names, hostNetworks);
+  return { ...network, hostNetworks };
 }
 
 /** Puts the host back as it was. The sandboxes must be gone. */

@@ -8,6 +8,8 @@ export interface Policy {
   readonly resolvers: readonly string[];
   /** Addresses of the instances that have egress to the internet. */
   readonly internet: readonly string[];
+  /** Where the host is at home: no internet either, whatever the addresses (readHostNetworks). */
+  readonly hostNetworks: readonly string[];
 }
 
 /** Never, not even for DNS: on most clouds whoever asks here gets the machine's credentials. */
@@ -42,6 +44,12 @@ const notInternet = [
 export function ruleset(names: NetworkNames, subnet: Subnet, policy: Policy): string {
   const tables = { bridge: senderRules(names, subnet), inet: reachRules(names, subnet, policy) };
   return replaceTable('bridge', names.table, tables.bridge) + replaceTable('inet', names.table, tables.inet);
+}
+
+/** Replaces what the host's own networks are, at one instant. */
+export function hostNetworksChange({ table }: NetworkNames, networks: readonly string[]): string {
+  const added = networks.length === 0 ? '' : `add element inet ${table} host_networks { ${networks.join(', ')} }\n`;
+  return `flush set inet ${table} host_networks\n${added}`;
 }
 
 /** Removes both tables, or what there is of them. */
@@ -85,7 +93,11 @@ function reachRules(names: NetworkNames, subnet: Subnet, policy: Policy): string
   return `
   set internet {
     type ipv4_addr
-    ${policy.internet.length === 0 ? '' : `elements = { ${policy.internet.join(', ')} }`}
+    ${elements(policy.internet)}
+  }
+  set host_networks {
+    type ipv4_addr; flags interval
+    ${elements(policy.hostNetworks)}
   }
   chain input {
     type filter hook input priority filter; policy accept;
@@ -113,6 +125,7 @@ function reachRules(names: NetworkNames, subnet: Subnet, policy: Policy): string
     ip daddr ${linkLocal} drop
     ${dns}
     ip daddr { ${notInternet.join(', ')} } drop
+    ip daddr @host_networks drop
     ct status dnat drop
     meta nfproto ipv4 accept
     drop
@@ -121,6 +134,10 @@ function reachRules(names: NetworkNames, subnet: Subnet, policy: Policy): string
     ip daddr @internet ct state established,related ct direction reply accept
     drop
   }`;
+}
+
+function elements(members: readonly string[]): string {
+  return members.length === 0 ? '' : `elements = { ${members.join(', ')} }`;
 }
 
 /** Naming the table first makes its removal succeed when there is none (`destroy table` needs Linux 6.3). */

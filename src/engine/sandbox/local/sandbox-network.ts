@@ -4,7 +4,7 @@ import type { InstanceId } from '#src/platform/ids.ts';
 import { linkExists } from './bridge.ts';
 import { namespaceEntryExists } from './namespaces.ts';
 import { type NetworkNames, namespaceName, portName } from './network-names.ts';
-import { runTool } from './run-tool.ts';
+import { networkTool } from './network-tool.ts';
 import { gatewayOf, macOf, type Subnet, slotOf, subnetBits } from './subnet.ts';
 
 const makeNetworkScript = fileURLToPath(new URL('./make-network.sh', import.meta.url));
@@ -14,7 +14,7 @@ export async function makeSandboxNetwork(names: NetworkNames, subnet: Subnet, id
   const namespace = namespaceName(names, id);
   const port = portName(names, slotOf(address));
   const interfaceOptions = [names.bridge, address, String(subnetBits), macOf(address), gatewayOf(subnet)];
-  await runTool(`making the network of ${id}`, ['sh', makeNetworkScript, namespace, port, ...interfaceOptions]);
+  await networkTool(`making the network of ${id}`, ['sh', makeNetworkScript, namespace, port, ...interfaceOptions]);
 }
 
 /**
@@ -32,7 +32,7 @@ export async function removeSandboxNetwork(names: NetworkNames, id: InstanceId, 
     ...(address === undefined ? [] : [`neigh del ${address} dev ${names.bridge}`]),
   ];
   // A failure here means that something was gone already; what counts is what is left.
-  const { stderr } = await runTool(what, ['ip', '-force', '-batch', '-'], { input: `${commands.join('\n')}\n`, okCodes: [1, 2] });
+  const { stderr } = await networkTool(what, ['ip', '-force', '-batch', '-'], { input: `${commands.join('\n')}\n`, okCodes: [1, 2] });
   if ((await namespaceEntryExists(names, id)) || (port !== undefined && (await linkExists(port)))) {
     throw new ThawError('subprocess_failed', `${what} (${namespace}, ${port}) failed: ${stderr.trim()}`, {
       fix: 'The next reconcile tries again.',

@@ -76,6 +76,22 @@ export function parseRange(text: string): AddressRange {
   return { first, last: first + size - 1 };
 }
 
+/** The same addresses as ranges that neither overlap nor touch, in order. */
+export function mergeRanges(ranges: readonly AddressRange[]): AddressRange[] {
+  const merged: AddressRange[] = [];
+  for (const range of ranges.toSorted((a, b) => a.first - b.first)) {
+    const before = merged.at(-1);
+    if (before && range.first <= before.last + 1) merged.splice(-1, 1, { first: before.first, last: Math.max(before.last, range.last) });
+    else merged.push(range);
+  }
+  return merged;
+}
+
+/** `10.0.0.0-10.0.0.255`, or a single address. */
+export function formatRange({ first, last }: AddressRange): string {
+  return first === last ? formatAddress(first) : `${formatAddress(first)}-${formatAddress(last)}`;
+}
+
 function parseAddress(text: string): number {
   return text.split('.').reduce((number, byte) => number * 256 + Number(byte), 0);
 }

@@ -1,5 +1,6 @@
 import { normalize } from 'node:path/posix';
-import { ThawError } from '#src/platform/errors.ts';
+import { z } from 'zod';
+import { isThawError, ThawError } from '#src/platform/errors.ts';
 
 /** Where an image is to be had, parsed from a template's `image`. Nothing in it can become an option of a program. */
 export type ImageReference = RegistryReference | LayoutReference | DirectoryReference;
@@ -30,11 +31,6 @@ export interface DirectoryReference {
   readonly path: string;
 }
 
-export interface ReferenceRules {
-  /** Absolute directories under which path images may lie. */
-  readonly imageRoots: readonly string[];
-}
-
 const forms = 'Write nginx:1.27, docker://host/name:tag, oci:/path:tag, docker-archive:/file.tar or dir:/rootfs.';
 
 const domainPart = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?';
@@ -47,13 +43,27 @@ const layoutNamePattern = /^[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*(?:\/[A-
 const unsupportedTransport = /^(?:docker-daemon|containers-storage|oci-archive|ostree|sif|tarball|https?|file):/;
 const maxNameLength = 255;
 
-/** Throws image_reference_invalid with what to write instead. Looks at the text only: what a path leads to is checked at use. */
-export function parseImageReference(text: string, rules: ReferenceRules): ImageReference {
+/** A reference as a template has it. One that can not be meant is refused with what to write instead. */
+export const ImageText = z
+  .string()
+  .min(1)
+  .max(4096)
+  .superRefine((text, ctx) => {
+    try {
+      parseImageReference(text);
+    } catch (error) {
+      if (!isThawError(error)) throw error;
+      ctx.addIssue({ code: 'custom', message: `${error.message}. ${error.fix}` });
+    }
+  });
+
+/** Throws image_reference_invalid with what to write instead. Looks at the text only: whether a path may be used, a node knows. */
+export function parseImageReference(text: string): ImageReference {
   const unsupported = unsupportedTransport.exec(text)?.[0];
   if (unsupported) throw invalid(text, `images can not be had from ${unsupported}`);
   const [transport, rest] = splitAtColon(text);
   if (rest !== undefined && (transport === 'oci' || transport === 'docker-archive' || transport === 'dir')) {
-    return parsePathReference(text, transport, rest, rules);
+    return parsePathReference(text, transport, rest);
   }
   return parseRegistryReference(text, text.startsWith('docker://') ? text.slice('docker://'.length) : text);
 }
@@ -87,14 +97,14 @@ function splitRegistry(name: string): { registry: string; repository: string } {
   return { registry: 'docker.io', repository: name.includes('/') ? name : `library/${name}` };
 }
 
-function parsePathReference(text: string, kind: 'oci' | 'docker-archive' | 'dir', rest: string, rules: ReferenceRules) {
+function parsePathReference(text: string, kind: 'oci' | 'docker-archive' | 'dir', rest: string) {
   const [path, name] = kind === 'dir' ? [rest] : splitAtColon(rest);
   if (name !== undefined && !layoutNamePattern.test(name)) throw invalid(text, `${JSON.stringify(name)} is no image name`);
-  checkPath(text, path, rules.imageRoots);
+  checkPath(text, path);
   return kind === 'dir' ? { kind, text, path } : { kind, text, path, ...(name === undefined ? {} : { name }) };
 }
 
-function checkPath(text: string, path: string, imageRoots: readonly string[]): void {
+function checkPath(text: string, path: string): void {
   if (!path.startsWith('/')) throw invalid(text, 'the path must be absolute');
   if (/[\p{Cc}]/u.test(path)) throw invalid(text, 'the path holds control characters');
   if (path !== normalize(path) || path.endsWith('/')) {
@@ -103,17 +113,6 @@ function checkPath(text: string, path: string, imageRoots: readonly string[]): v
       'the path must be normalised (no ., .., // and no / at its end)',
       `Write ${normalize(path).replace(/(?<=.)\/$/, '')}.`,
     );
-  }
-  if (imageRoots.length === 0) {
-    throw invalid(
-      text,
-      'no directory for path images is configured',
-      'Set THAW_IMAGE_ROOTS to the directories in which such images may lie.',
-    );
-  }
-  if (!imageRoots.some((root) => path.startsWith(root.endsWith('/') ? root : `${root}/`))) {
-    const fix = 'Move the image there, or add its directory to THAW_IMAGE_ROOTS.';
-    throw invalid(text, `the path must lie below ${imageRoots.join(' or ')}`, fix);
   }
 }
 
