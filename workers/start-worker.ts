@@ -1,10 +1,10 @@
-import { expireClaims } from '#src/claims/sweep-claims.ts';
+import { serveAllLines } from '#src/claims/reserve-instance.ts';
+import { expireClaims, warnOfExpiry } from '#src/claims/sweep-claims.ts';
 import type { WorkerDeps } from '#src/compose.ts';
 import { listNodeInstances } from '#src/instances/store.ts';
 import { beat } from '#src/nodes/heartbeat.ts';
-import { controlQueue, nodeQueue, openQueue, openWorker, type Worker } from '#src/platform/queue.ts';
+import { controlQueue, nodeQueue, openQueue, openWorker, requeueActive, type Worker } from '#src/platform/queue.ts';
 import { repeat } from '#src/platform/repeat.ts';
-import { openNodeJobs } from '#src/pools/node-jobs.ts';
 import { noteEarlyExit } from '#src/pools/note-early-exit.ts';
 import { Planner } from '#src/pools/planner.ts';
 import { processHousekeeping } from './control/housekeeping.ts';
@@ -14,11 +14,13 @@ import { nodeJobProcessor } from './node/process-job.ts';
 import { processReconcile } from './node/reconcile.ts';
 
 const expiryEveryMs = 250;
+/** Who waits is served when a clone becomes warm; this makes good what a worker that died had no time for. */
+const linesEveryMs = 1000;
 const reconcileEveryMs = 10_000;
 const housekeepingEveryMs = 10_000;
 /** Jobs wait for their bounds inside the worker, so that destroys and captures never wait for a long refill. */
 const jobsAtOnce = 100;
-/** A job whose worker was killed runs again after this long, however often that happens. */
+/** A job that was lost without a restart of its worker runs again after this long, however often that happens. */
 const stalls = { lockDuration: 10_000, stalledInterval: 5000, maxStalledCount: 1_000_000 };
 const stopDeadlineMs = 3000;
 
@@ -33,7 +35,7 @@ export async function startWorker(deps: WorkerDeps, agent: string): Promise<{ st
   const reconciled = await processReconcile(deps);
   log.info({ ...reconciled, node: deps.node }, 'the node is reconciled');
   const stopWatchingExits = watchEveryExit(deps);
-  await repeatUnfinishedJobs(deps);
+  log.info({ orphans: await takeUpJobs(deps) }, 'the jobs of the worker before are taken up');
   const pulse = { ...deps, agent };
   await beat(pulse);
   const beating = keepBeating(pulse, stopping.signal);
@@ -42,7 +44,11 @@ export async function startWorker(deps: WorkerDeps, agent: string): Promise<{ st
   const planner = new Planner(deps);
   await planner.listen();
   const sweeps = [
-    repeat(deps, 'the expiry of claims', expiryEveryMs, () => expireClaims(deps)),
+    repeat(deps, 'the expiry of claims', expiryEveryMs, async () => {
+      await warnOfExpiry(deps);
+      await expireClaims(deps);
+    }),
+    repeat(deps, 'the lines', linesEveryMs, () => serveAllLines(deps.redis)),
     repeat(deps, 'reconciling', reconcileEveryMs, async () => void (await processReconcile(deps))),
   ];
   return {
@@ -67,16 +73,31 @@ function watchEveryExit(deps: WorkerDeps): () => void {
 }
 
 /**
- * This node's worker is just starting: whatever waits for a job of it waits for one that may have been lost with the worker before. The
- * queue takes the jobs of one that was killed for under way until they stall, so they are asked for as another attempt.
+ * This node's worker is just starting, and by the lock of the data directory it is the only one: a job that counts as under way was that of
+ * a worker that was killed. It is put back in line, where it would stand only once its lock had run out. What waits for a job is asked for
+ * once more, should the job be lost; one that is there stays.
  */
-async function repeatUnfinishedJobs({ redis, clock, node }: WorkerDeps): Promise<void> {
-  const jobs = openNodeJobs(redis, clock.nowMs());
-  for (const { id, pool, state } of await listNodeInstances(redis, node)) {
-    if (state === 'releasing') await jobs.destroy(node, id);
-    if (pool !== '' && (state === 'restoring' || state === 'preparing')) await jobs.restore(node, id);
-  }
-  await jobs.close();
+async function takeUpJobs({ redis, node, jobs }: WorkerDeps): Promise<number> {
+  const queue = openQueue(nodeQueue(node), redis);
+  const orphans = await requeueActive(queue);
+  await queue.close();
+  const instances = await listNodeInstances(redis, node);
+  const releasing = instances.filter(({ state }) => state === 'releasing');
+  const coming = instances.filter(
+    ({ pool, role, state }) => pool !== '' && role === 'clone' && (state === 'restoring' || state === 'preparing'),
+  );
+  const starting = instances.filter(({ role, state }) => role === 'cold' && (state === 'starting' || state === 'preparing'));
+  for (const [kind, of] of [
+    ['destroy', releasing],
+    ['restore', coming],
+    ['start', starting],
+  ] as const)
+    await jobs.repeat(
+      node,
+      kind,
+      of.map(({ id }) => id),
+    );
+  return orphans;
 }
 
 async function openJobWorkers(deps: WorkerDeps, stopping: AbortSignal): Promise<Worker[]> {

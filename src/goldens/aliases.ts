@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { poolChangedChannel } from '#src/instances/keys.ts';
 import { goldenId } from '#src/platform/ids.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
-import type { Redis } from '#src/platform/redis.ts';
+import { keyPrefix, type Redis } from '#src/platform/redis.ts';
 import { GoldenState } from './golden.ts';
 import { goldenKeys } from './keys.ts';
 import { notReady, requireGolden } from './store.ts';
@@ -13,9 +12,7 @@ const setScript = loadLuaScript(import.meta.url, './lua/set-alias.lua');
 export async function setAlias(redis: Redis, template: string, alias: string, number: number): Promise<void> {
   const id = goldenId(template, number);
   const keys = [goldenKeys.golden(id), goldenKeys.aliases(template)];
-  const reply = z
-    .union([z.literal('set'), GoldenState, z.literal('')])
-    .parse(await setScript.run(redis, keys, [alias, number, poolChangedChannel]));
+  const reply = z.union([z.literal('set'), GoldenState, z.literal('')]).parse(await setScript.run(redis, keys, [alias, number, keyPrefix]));
   if (reply === 'set') return;
   throw notReady(await requireGolden(redis, id));
 }

@@ -24,7 +24,7 @@ export interface CaptureDeps extends VerifyDeps {
 const promotedAlias = 'stable';
 
 /**
- * The worker's part of a capture: a primer is started, made ready, warmed up and dumped; the golden is proven with two clones
+ * The worker's part of a capture: a primer is started, made ready, warmed up, told by its hook and dumped; the golden is proven with two clones
  * and promoted. On failure or cancel the golden is `failed` and nothing of it is left. A second run destroys what the first
  * left and starts over, or only promotes a golden that is ready already.
  */
@@ -74,6 +74,7 @@ async function dumpPrimer(deps: CaptureDeps, golden: Golden, id: OperationId, st
   const coldStart = Math.round(started.tookMs + readyMs);
   const { cpuMs: coldStartCpu } = await engine.stats(primer);
   if (golden.spec.warmup.length > 0) await step('warmup', (stop) => warmUp(started.endpoint, golden.spec.warmup, stop));
+  if (golden.spec.hooks?.beforeCheckpoint) await step('before-checkpoint', (stop) => engine.callHook(primer, 'beforeCheckpoint', stop));
   await step('checkpoint', async (stop) => {
     await moveGolden(redis, golden.id, 'sealing');
     const { sizeBytes, pagesBytes, digest, fingerprint, timingsMs } = await engine.checkpoint(primer, golden.id, stop);

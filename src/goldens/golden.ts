@@ -7,13 +7,13 @@ import { TemplateSpec } from '#src/templates/template.ts';
 export const GoldenState = z.enum(['capturing', 'sealing', 'verifying', 'ready', 'retired', 'deleted', 'failed']);
 export type GoldenState = z.infer<typeof GoldenState>;
 
-/** Where a golden can go. What is under way can begin again after a crash; what is ready never changes, it can only go. */
+/** Where a golden can go. What is under way can begin again after a crash; what is ready never changes, it can only go: deleted, or failed when its files are no longer what was sealed. */
 const transitions: Readonly<Record<GoldenState, readonly GoldenState[]>> = {
   capturing: ['capturing', 'sealing', 'failed', 'deleted'],
   sealing: ['capturing', 'verifying', 'failed', 'deleted'],
   verifying: ['capturing', 'ready', 'failed', 'deleted'],
-  ready: ['retired', 'deleted'],
-  retired: ['deleted'],
+  ready: ['retired', 'failed', 'deleted'],
+  retired: ['failed', 'deleted'],
   failed: ['deleted'],
   deleted: [],
 };
@@ -28,9 +28,14 @@ export function isUnderWay(state: GoldenState): boolean {
   return state === 'capturing' || state === 'sealing' || state === 'verifying';
 }
 
+/** Its capture has ended well: clones were made from it. */
+export function isSealed(state: GoldenState): boolean {
+  return state === 'ready' || state === 'retired';
+}
+
 /** Clones can be made from it, or soon, so that its files are kept. */
 export function keepsFiles(state: GoldenState): boolean {
-  return isUnderWay(state) || state === 'ready' || state === 'retired';
+  return isUnderWay(state) || isSealed(state);
 }
 
 /** One immutable, numbered checkpoint of a template's ready container. Times in ms since the epoch. */

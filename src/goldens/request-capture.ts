@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { pickNode } from '#src/nodes/store.ts';
 import type { Operation } from '#src/operations/operation.ts';
+import { operationIdFor } from '#src/operations/operation-id-for.ts';
 import { createOperation, getOperation } from '#src/operations/store.ts';
 import { ThawError } from '#src/platform/errors.ts';
-import { newOperationId, OperationId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import { requireTemplate } from '#src/templates/store.ts';
 import type { GoldenJobs } from './golden-jobs.ts';
@@ -30,7 +29,7 @@ export async function requestCapture(
   params: CaptureParams,
   idempotencyKey?: string,
 ): Promise<Operation> {
-  const id = idempotencyKey === undefined ? newOperationId() : operationIdOf(templateName, idempotencyKey);
+  const id = operationIdFor(['capture', templateName], idempotencyKey);
   const earlier = await getOperation(redis, id);
   if (earlier) return sameRequest(earlier, params);
   const template = await requireTemplate(redis, templateName);
@@ -46,12 +45,4 @@ function sameRequest(earlier: Operation, params: CaptureParams): Operation {
   throw new ThawError('idempotency_key_reused', `the idempotency key was used for ${earlier.id} with another body`, {
     fix: 'Use a new key for another request.',
   });
-}
-
-/** The key makes the id, so that nothing else needs to remember it. Hex digits are within the alphabet of ids. */
-function operationIdOf(template: string, key: string): OperationId {
-  const digest = createHash('sha256')
-    .update(JSON.stringify(['capture', template, key]))
-    .digest('hex');
-  return OperationId.parse(`op-${digest.slice(0, 16)}`);
 }

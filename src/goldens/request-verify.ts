@@ -1,19 +1,24 @@
 import type { Operation } from '#src/operations/operation.ts';
-import { createOperation } from '#src/operations/store.ts';
-import { type GoldenId, newOperationId } from '#src/platform/ids.ts';
+import { operationIdFor } from '#src/operations/operation-id-for.ts';
+import { createOperation, getOperation } from '#src/operations/store.ts';
+import type { GoldenId } from '#src/platform/ids.ts';
 import type { RequestDeps } from './request-capture.ts';
 import { notReady, requireGolden } from './store.ts';
 
 export const verifyKind = 'verify-golden';
 
 /**
- * Starts a check of a ready golden: its files against their manifest, and two clones. A crash on the way is made good by reconcileGoldens.
+ * Starts a check of a ready golden: its files against their manifest, and two clones. The same idempotency key answers the same operation
+ * for as long as it is kept. A crash on the way is made good by reconcileGoldens.
  * Throws golden_not_found or golden_not_ready.
  */
-export async function requestVerify({ redis, jobs }: RequestDeps, id: GoldenId): Promise<Operation> {
+export async function requestVerify({ redis, jobs }: RequestDeps, id: GoldenId, idempotencyKey?: string): Promise<Operation> {
+  const operationId = operationIdFor(['verify', id], idempotencyKey);
+  const earlier = await getOperation(redis, operationId);
+  if (earlier) return earlier;
   const golden = await requireGolden(redis, id);
   if (golden.state !== 'ready') throw notReady(golden);
-  const operation = await createOperation(redis, { id: newOperationId(), kind: verifyKind, target: id, params: {} });
+  const operation = await createOperation(redis, { id: operationId, kind: verifyKind, target: id, params: {} });
   await jobs.verify(golden.node, operation.id);
   return operation;
 }

@@ -1,10 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { OperationView, viewOperation } from '#src/operations/view.ts';
 import { type AppEnv, requireRole } from '#src/platform/http/access.ts';
-import { IdempotencyHeaders } from '#src/platform/http/headers.ts';
+import { idempotencyKeyParameter, readIdempotencyKey } from '#src/platform/http/headers.ts';
 import { jsonBody, jsonResponse, problemResponses } from '#src/platform/http/json.ts';
 import { ListQuery, pageOf } from '#src/platform/http/list.ts';
 import { notSupportedYet } from '#src/platform/http/not-supported-yet.ts';
+import { wholeNumber } from '#src/platform/http/whole-number.ts';
 import { goldenId, Name } from '#src/platform/ids.ts';
 import { requireTemplate } from '#src/templates/store.ts';
 import { deleteGolden } from './delete-golden.ts';
@@ -16,7 +17,7 @@ import { GoldenView, viewGolden } from './view.ts';
 export type GoldenRoutesDeps = RequestDeps;
 
 const templateParams = z.object({ template: Name });
-const goldenParams = templateParams.extend({ number: z.coerce.number().int().min(1).max(999_999_999) });
+const goldenParams = templateParams.extend({ number: wholeNumber({ min: 1, max: 999_999_999 }) });
 const CaptureRequest = z
   .strictObject({
     promote: z.boolean().default(true).openapi({ description: 'Point the alias `stable` to it once it is ready' }),
@@ -31,7 +32,8 @@ const captureRoute = createRoute({
   path: '/v1/templates/{template}/goldens',
   operationId: 'captureGolden',
   summary: "Capture a template's next golden",
-  request: { params: templateParams, headers: IdempotencyHeaders, body: jsonBody(CaptureRequest) },
+  parameters: [idempotencyKeyParameter],
+  request: { params: templateParams, body: jsonBody(CaptureRequest) },
   responses: {
     202: jsonResponse('The operation to watch', OperationView),
     ...problemResponses(
@@ -62,7 +64,7 @@ const getRoute = createRoute({
   operationId: 'getGolden',
   summary: 'Read a golden',
   request: { params: goldenParams },
-  responses: { 200: jsonResponse('The golden', GoldenView), ...problemResponses('golden_not_found') },
+  responses: { 200: jsonResponse('The golden', GoldenView), ...problemResponses('template_not_found', 'golden_not_found') },
 });
 
 const deleteRoute = createRoute({
@@ -72,7 +74,10 @@ const deleteRoute = createRoute({
   operationId: 'deleteGolden',
   summary: 'Delete a golden that nothing uses',
   request: { params: goldenParams },
-  responses: { 204: { description: 'Deleted' }, ...problemResponses('golden_not_found', 'golden_in_use', 'capture_in_progress') },
+  responses: {
+    204: { description: 'Deleted' },
+    ...problemResponses('template_not_found', 'golden_not_found', 'golden_in_use', 'capture_in_progress'),
+  },
 });
 
 const verifyRoute = createRoute({
@@ -81,14 +86,18 @@ const verifyRoute = createRoute({
   path: '/v1/templates/{template}/goldens/{number}/verify',
   operationId: 'verifyGolden',
   summary: "Check a golden's files and restore two clones of it",
+  parameters: [idempotencyKeyParameter],
   request: { params: goldenParams },
-  responses: { 202: jsonResponse('The operation to watch', OperationView), ...problemResponses('golden_not_found', 'golden_not_ready') },
+  responses: {
+    202: jsonResponse('The operation to watch', OperationView),
+    ...problemResponses('template_not_found', 'golden_not_found', 'golden_not_ready'),
+  },
 });
 
 export function goldenRoutes(app: OpenAPIHono<AppEnv>, deps: GoldenRoutesDeps): void {
   app.openapi(captureRoute, async (c) => {
     const { promote } = c.req.valid('json');
-    const operation = await requestCapture(deps, c.req.valid('param').template, { promote }, c.req.valid('header')['idempotency-key']);
+    const operation = await requestCapture(deps, c.req.valid('param').template, { promote }, readIdempotencyKey(c));
     return c.json(viewOperation(operation), 202);
   });
   app.openapi(listRoute, async (c) => {
@@ -108,6 +117,6 @@ export function goldenRoutes(app: OpenAPIHono<AppEnv>, deps: GoldenRoutesDeps): 
   });
   app.openapi(verifyRoute, async (c) => {
     const { template, number } = c.req.valid('param');
-    return c.json(viewOperation(await requestVerify(deps, goldenId(template, number))), 202);
+    return c.json(viewOperation(await requestVerify(deps, goldenId(template, number), readIdempotencyKey(c))), 202);
   });
 }

@@ -1,17 +1,16 @@
 import { z } from 'zod';
-import { poolChangedChannel } from '#src/instances/keys.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import { Failure } from '#src/platform/failure.ts';
 import { hashFields, jsonField } from '#src/platform/hash-field.ts';
 import type { Page } from '#src/platform/http/list.ts';
 import { GoldenId, goldenId, type OperationId, splitGoldenId } from '#src/platform/ids.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
-import type { Redis } from '#src/platform/redis.ts';
+import { keyPrefix, type Redis } from '#src/platform/redis.ts';
 import { type PageQuery, readNewest } from '#src/platform/sorted-page.ts';
 import { templateKeys, templateNotFound } from '#src/templates/store.ts';
 import type { Template } from '#src/templates/template.ts';
 import { Golden, GoldenState, goldenStatesBefore, isUnderWay } from './golden.ts';
-import { goldenKeys, goldenPrefix, keepDeletedMs } from './keys.ts';
+import { goldenKeys, keepDeletedMs } from './keys.ts';
 
 const createScript = loadLuaScript(import.meta.url, './lua/create-golden.lua');
 const moveScript = loadLuaScript(import.meta.url, './lua/move-golden.lua');
@@ -32,7 +31,7 @@ export async function createGolden(redis: Redis, { template, node, operation }: 
   const { name } = template;
   const fields = hashFields({ node, operation, templateEtag: template.etag, spec: template.spec });
   const keys = [goldenKeys.number(name), goldenKeys.ofTemplate(name), goldenKeys.captures, templateKeys.template(name)];
-  const reply = await createScript.run(redis, keys, [name, goldenPrefix, ...fields]);
+  const reply = await createScript.run(redis, keys, [name, keyPrefix, ...fields]);
   const [outcome, id] = CreateReply.parse(reply);
   if (outcome === 'created') return requireGolden(redis, id);
   if (outcome === 'no_template') throw templateNotFound(name);
@@ -56,7 +55,7 @@ export async function moveGolden(redis: Redis, id: GoldenId, to: GoldenState, fi
   const reply = await moveScript.run(
     redis,
     [goldenKeys.golden(id), goldenKeys.ofTemplate(template), goldenKeys.captures, goldenKeys.aliases(template), goldenKeys.failures(id)],
-    [id, to, allowed.join(''), isUnderWay(to) ? 1 : 0, keepDeletedMs, poolChangedChannel, ...hashFields(fields)],
+    [id, to, allowed.join(''), isUnderWay(to) ? 1 : 0, keepDeletedMs, keyPrefix, ...hashFields(fields)],
   );
   const [outcome, found] = MoveReply.parse(reply);
   if (outcome === 'moved') return;

@@ -31,6 +31,10 @@ function send(target: InstanceEndpoint, { port, path, method, body }: WarmupRequ
         .once('error', reject)
         .once('end', () => resolve(response.statusCode ?? 0));
     });
+    sent.once('upgrade', (_response, socket) => {
+      socket.destroy(); // without a listener Node would end the request with no event at all
+      resolve(101);
+    });
     sent.once('error', reject).end(body);
   });
 }

@@ -61,7 +61,7 @@ export const InstancePort = z.object({
 });
 export type InstancePort = z.infer<typeof InstancePort>;
 
-/** By phase, in ms. Of a clone: queue, sandbox, rootfs, criu, ready, total (job start to ready). */
+/** By phase, in ms. Of a clone: queue, sandbox, rootfs, criu, hook (afterRestore, where there is one), ready, total (job start to ready). */
 export const TimingsMs = z.record(z.string(), z.number());
 export type TimingsMs = z.infer<typeof TimingsMs>;
 

@@ -2,7 +2,9 @@ import type { EngineInstance } from '#src/engine/engine.ts';
 import { type Instance, isInTheMaking } from './instance.ts';
 
 /** What reconcile does about one recorded instance: `finish` destroys it, `leave` trusts the job that is at it. */
-export type Verdict = { readonly kind: 'adopt' | 'finish' | 'leave' } | { readonly kind: 'lose'; readonly why: string };
+export type Verdict =
+  | { readonly kind: 'adopt' | 'finish' | 'leave' }
+  | { readonly kind: 'lose'; readonly why: string; readonly reason?: 'exited' };
 
 /** Longer than the jobs take: whoever was at it is gone. */
 const releasingLimitMs = 60_000;
@@ -16,13 +18,13 @@ export function judgeRecord(record: Instance, running: EngineInstance | undefine
   if (record.pool === '' && record.role === 'clone' && now - record.createdAt > provingLimitMs) return { kind: 'finish' };
   if (record.state === 'releasing') return { kind: sinceMs > releasingLimitMs ? 'finish' : 'leave' };
   if (isInTheMaking(record.state)) {
-    // A primer's readiness may take an hour and its capture is resumed; the planner asks again for what is restoring.
-    if (record.role === 'primer' || record.state !== 'preparing' || sinceMs <= preparingLimitMs) return { kind: 'leave' };
+    // What starts cold may take an hour to be ready, and its job is resumed; the planner asks again for what is restoring.
+    if (record.role !== 'clone' || record.state !== 'preparing' || sinceMs <= preparingLimitMs) return { kind: 'leave' };
     return { kind: 'lose', why: `was not made ready within ${preparingLimitMs} ms` };
   }
   if (running === undefined) return { kind: 'lose', why: `is ${record.state} but does not run any more` };
-  if (running.state === 'exited' || running.state === 'partial')
-    return { kind: 'lose', why: `is ${record.state} but ${running.state} in the engine` };
+  if (running.state === 'exited') return { kind: 'lose', why: `is ${record.state} but exited in the engine`, reason: 'exited' };
+  if (running.state === 'partial') return { kind: 'lose', why: `is ${record.state} but partial in the engine` };
   if (running.boundTo === undefined || running.boundTo.claim === record.claim) return { kind: 'adopt' };
   // Redis came back older than the world: what a tenant has touched is never warm again (law 1).
   return { kind: 'lose', why: `is ${record.state} but was bound to claim ${running.boundTo.claim}` };

@@ -56,6 +56,10 @@ function getOnce(target: InstanceEndpoint, port: number, path: string, signal: A
         else reject(new Error(`it answered ${status}`));
       });
     });
+    sent.once('upgrade', (_response, socket) => {
+      socket.destroy(); // without a listener Node would end the request with no event at all
+      reject(new Error('it answered 101'));
+    });
     sent.once('error', reject).end();
   });
 }

@@ -69,7 +69,8 @@ async function carryOut(deps: ReconcileDeps, id: InstanceId, verdict: Verdict): 
   if (verdict.kind === 'finish') await destroyInstance(deps, id);
   if (verdict.kind !== 'lose') return;
   const fix = 'Nothing: it is replaced. Claims that held it ended as lost.';
-  await loseInstance(deps, id, describeFailure(new ThawError('instance_lost', `instance ${id} ${verdict.why}`, { fix })));
+  const problem = describeFailure(new ThawError('instance_lost', `instance ${id} ${verdict.why}`, { fix }));
+  await loseInstance(deps, id, problem, { reason: verdict.reason ?? 'node_lost' });
 }
 
 function rebooted(node: string): Verdict {

@@ -17,7 +17,9 @@ export async function recordExit(deps: ExitDeps, exit: InstanceExit): Promise<vo
   const instance = await getInstance(deps.redis, exit.id);
   if (!instance || !isLive(instance.state)) return deps.engine.destroy(exit.id);
   if (isInTheMaking(instance.state) || instance.state === 'releasing') return;
-  await loseInstance(deps, exit.id, describeFailure(await exitError(deps, instance, exit)));
+  const { exitCode, oomKilled, evicted } = exit;
+  const reason = oomKilled ? 'oom' : evicted === undefined ? 'exited' : 'node_lost';
+  await loseInstance(deps, exit.id, describeFailure(await exitError(deps, instance, exit)), { reason, exitCode });
 }
 
 /** What a claimed instance said may hold its tenant's secrets and stays out of the record (law 8). */

@@ -5,7 +5,7 @@ import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis } from '#src/platform/redis.ts';
 import { type Instance, type InstancePort, InstanceState, isLive, liveStates, statesBefore, type TimingsMs } from './instance.ts';
-import { instanceKeys, poolChangedChannel } from './keys.ts';
+import { instanceKeys } from './keys.ts';
 import { parseInstance } from './record.ts';
 
 export interface InstanceDraft {
@@ -36,7 +36,7 @@ export async function createInstance(redis: Redis, draft: InstanceDraft, maxLive
   const reply = await createScript.run(
     redis,
     [instanceKeys.instance(id), instanceKeys.all, instanceKeys.node(draft.node), ...poolKeys],
-    [id, state, pool, maxLive, poolChangedChannel, ...hashFields(fields)],
+    [id, state, pool, maxLive, keyPrefix, ...hashFields(fields)],
   );
   return z.enum(['created', 'exists', 'full']).parse(reply);
 }

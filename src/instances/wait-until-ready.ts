@@ -11,7 +11,7 @@ export interface ReadyDeps {
 
 export interface ReadyOptions {
   /** A clone was ready when it was dumped: it is asked at once and often, and given less time. */
-  readonly role: 'primer' | 'clone';
+  readonly role: 'primer' | 'clone' | 'cold';
   readonly signal: AbortSignal;
 }
 

@@ -36,7 +36,7 @@ const operationKeys = (id: string) => [`${keyPrefix}operation:${id}`, `${keyPref
 
 export async function createOperation(redis: Redis, draft: OperationDraft): Promise<Operation> {
   const { id, ...fields } = draft;
-  await createScript.run(redis, [operationKeys(id)[0], listKey, unfinishedKey], [id, keepMs, ...hashFields(fields)]);
+  await createScript.run(redis, [operationKeys(id)[0], listKey, unfinishedKey], [id, keepMs, keyPrefix, ...hashFields(fields)]);
   return requireOperation(redis, id);
 }
 
@@ -73,7 +73,7 @@ const StateReply = OperationState.nullable();
  * Answers the state afterwards: anything but `running` is the end that it had reached; null when there is no such operation.
  */
 export async function beginOperation(redis: Redis, id: OperationId): Promise<OperationState | null> {
-  return StateReply.parse(await beginScript.run(redis, operationKeys(id), []));
+  return StateReply.parse(await beginScript.run(redis, operationKeys(id), [id, keyPrefix]));
 }
 
 /** Begins a step if the operation is running; answers the operation's state. */
@@ -92,7 +92,7 @@ export async function finishStep(
 /** False when it had ended before: an end is never replaced by another. */
 export async function endOperation(redis: Redis, id: OperationId, end: OperationEnd): Promise<boolean> {
   const { state, ...fields } = end;
-  return (await endScript.run(redis, [...operationKeys(id), unfinishedKey], [id, state, keepMs, ...hashFields(fields)])) === 1;
+  return (await endScript.run(redis, [...operationKeys(id), unfinishedKey], [id, state, keepMs, keyPrefix, ...hashFields(fields)])) === 1;
 }
 
 const OperationHash = z.object({

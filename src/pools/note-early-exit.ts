@@ -1,4 +1,4 @@
-import { recordGoldenFailure } from '#src/goldens/failures.ts';
+import { recordRestoreFailure } from '#src/goldens/failures.ts';
 import { getInstance } from '#src/instances/store.ts';
 import { describeFailure, ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
@@ -7,7 +7,7 @@ import { type Redis, redisTimeMs } from '#src/platform/redis.ts';
 const soonMs = 10_000;
 
 /**
- * A clone that ends by itself soon after it became warm counts as a failed restore of its golden: a golden whose clones all do
+ * A clone that ends by itself soon after it became warm counts as a failed restore of its golden on its node: a golden whose clones all do
  * that would otherwise be restored for ever, as fast as the node can. To be called before the exit is recorded.
  */
 export async function noteEarlyExit(redis: Redis, id: InstanceId): Promise<void> {
@@ -17,5 +17,6 @@ export async function noteEarlyExit(redis: Redis, id: InstanceId): Promise<void>
   if (livedMs > soonMs) return;
   const message = `clone ${id} of ${instance.golden} ended by itself ${livedMs} ms after it became warm`;
   const fix = "See the app's log for why it ended, and capture a new golden.";
-  await recordGoldenFailure(redis, instance.golden, describeFailure(new ThawError('clone_exited', message, { fix })));
+  const { golden, node, pool } = instance;
+  await recordRestoreFailure(redis, { golden, node, pool }, describeFailure(new ThawError('clone_exited', message, { fix })));
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { getGoldenFailures } from '#src/goldens/failures.ts';
+import { getRestoreFailures, type RestoreFailures } from '#src/goldens/failures.ts';
 import type { Golden } from '#src/goldens/golden.ts';
 import { resolveGolden } from '#src/goldens/store.ts';
 import { InstanceState, isInTheMaking, liveStates } from '#src/instances/instance.ts';
@@ -10,14 +10,16 @@ import { isThawError } from '#src/platform/errors.ts';
 import { GoldenId, InstanceId } from '#src/platform/ids.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import type { Redis } from '#src/platform/redis.ts';
+import { getTemplate } from '#src/templates/store.ts';
 import type { PoolSpec } from './pool.ts';
-import type { ObservedInstance, ObservedNode, ObservedPool, PlanTarget } from './pool-plan.ts';
+import type { ColdDemand, ObservedInstance, ObservedNode, ObservedPool, PlanTarget } from './pool-plan.ts';
+import { poolKeys } from './store.ts';
 
 const observeScript = loadLuaScript(import.meta.url, './lua/observe-pool.lua');
 
 const Row = z.tuple([InstanceId, z.coerce.number(), z.union([GoldenId, z.literal('')]), z.string()]);
 const Group = z.tuple([InstanceState, z.number()], Row);
-const ObserveReply = z.tuple([z.coerce.number()], Group);
+const ObserveReply = z.tuple([z.coerce.number(), z.number(), z.number()], Group);
 
 export interface PoolInstance {
   readonly id: InstanceId;
@@ -34,6 +36,10 @@ export interface PoolInstances {
   /** All of the live ones, but of those held by tenants only the newest: there may be thousands, and the planner just counts them. */
   readonly instances: readonly PoolInstance[];
   readonly held: number;
+  /** Claims in the waiting line. */
+  readonly waiting: number;
+  /** Those of them that take a cold start. */
+  readonly waitingCold: number;
 }
 
 const isHeld = (state: InstanceState) => state === 'claimed' || state === 'suspended';
@@ -41,31 +47,60 @@ const newestHeld = 50;
 
 /** The instances of a pool at one instant, each state from the oldest to the newest. */
 export async function readPoolInstances(redis: Redis, pool: string): Promise<PoolInstances> {
-  const keys = liveStates.map((state) => instanceKeys.poolState(pool, state));
+  const keys = [poolKeys.waiting(pool), poolKeys.waitingCold(pool), ...liveStates.map((state) => instanceKeys.poolState(pool, state))];
   const wanted = liveStates.flatMap((state) => [state, isHeld(state) ? newestHeld : -1]);
-  const [now, ...groups] = ObserveReply.parse(await observeScript.run(redis, keys, [instanceKeys.instance(''), ...wanted]));
+  const [now, waiting, waitingCold, ...groups] = ObserveReply.parse(
+    await observeScript.run(redis, keys, [instanceKeys.instance(''), ...wanted]),
+  );
   const instances = groups.flatMap(([state, , ...rows]) =>
     rows.map(([id, stateAt, golden, node]) => ({ id, state, stateAt, golden: golden === '' ? undefined : golden, node })),
   );
   const held = groups.reduce((sum, [state, count]) => sum + (isHeld(state) ? count : 0), 0);
-  return { now, instances, held };
+  return { now, instances, held, waiting, waitingCold };
 }
 
 /** What the planner looks at. */
-export async function observePool(redis: Redis, spec: PoolSpec, { instances, held }: PoolInstances): Promise<ObservedPool> {
+export async function observePool(
+  redis: Redis,
+  spec: PoolSpec,
+  { instances, held, waiting, waitingCold }: PoolInstances,
+): Promise<ObservedPool> {
   const [golden, nodes] = await Promise.all([findTarget(redis, spec), listNodes(redis)]);
   const observed = instances.flatMap(observedInstance);
-  if ('missing' in golden) return { instances: observed, held, target: golden, nodes: [] };
-  const failures = await getGoldenFailures(redis, golden.id);
-  const target: PlanTarget = {
-    golden: golden.id,
-    cloneBytes: golden.pagesBytes ?? golden.spec.resources.memoryBytes,
-    failures: failures && { count: failures.count, lastAt: failures.lastAt, message: failures.problem.message },
+  const cold = waitingCold === 0 ? undefined : await observeColdDemand(redis, spec, nodes, waitingCold);
+  if ('missing' in golden) return { instances: observed, held, waiting, cold, target: golden, nodes: [] };
+  const failures = await getRestoreFailures(redis, golden.id);
+  const target: PlanTarget = { golden: golden.id, cloneBytes: cloneBytes(golden) };
+  return {
+    instances: observed,
+    held,
+    waiting,
+    cold,
+    target,
+    nodes: nodes.map((node) => observedNode(node, golden, failures.get(node.name))),
   };
-  return { instances: observed, held, target, nodes: nodes.map((node) => observedNode(node, golden)) };
 }
 
-async function findTarget(redis: Redis, spec: PoolSpec): Promise<Golden | { missing: string }> {
+async function observeColdDemand(
+  redis: Redis,
+  { template }: PoolSpec,
+  nodes: readonly Node[],
+  waiting: number,
+): Promise<ColdDemand | undefined> {
+  const spec = (await getTemplate(redis, template))?.spec;
+  if (!spec?.coldFallback) return undefined;
+  const able = nodes.filter((node) => unusable(node) === undefined);
+  const free = able.map(({ name, capacity }) => ({ name, memoryFreeBytes: capacity.memoryFreeBytes }));
+  return { waiting, memoryBytes: spec.resources.memoryBytes, nodes: free };
+}
+
+/** Memory that one clone of the golden takes. */
+export function cloneBytes({ pagesBytes, spec }: Golden): number {
+  return pagesBytes ?? spec.resources.memoryBytes;
+}
+
+/** The golden that a pool is filled from, or why there is none. */
+export async function findTarget(redis: Redis, spec: PoolSpec): Promise<Golden | { missing: string }> {
   try {
     return await resolveGolden(redis, spec.template, spec.golden);
   } catch (error) {
@@ -76,16 +111,26 @@ async function findTarget(redis: Redis, spec: PoolSpec): Promise<Golden | { miss
 
 function observedInstance({ id, state, stateAt, golden, node }: PoolInstance): ObservedInstance[] {
   if (state === 'releasing') return [];
-  const tier = isInTheMaking(state) ? 'coming' : isHeld(state) ? 'held' : 'warm';
-  return [{ id, golden, node, tier, since: stateAt }];
+  return [{ id, golden, node, tier: tierOf(state), since: stateAt }];
 }
 
-function observedNode(node: Node, golden: Golden): ObservedNode {
-  const refusal = () => {
-    if (node.state !== 'ready') return `is ${node.state}`;
-    if (!node.fit) return `is not fit: ${node.problems.join(', ')}`;
-    if (golden.node !== node.name) return `does not have the files of ${golden.id}`;
-    return node.capacity.diskFreeBytes > 0 ? undefined : 'has no disk left above its reserve';
-  };
-  return { name: node.name, refusal: refusal(), memoryFreeBytes: node.capacity.memoryFreeBytes };
+function tierOf(state: InstanceState): ObservedInstance['tier'] {
+  if (isHeld(state)) return 'held';
+  if (state === 'preparing') return 'coming';
+  return isInTheMaking(state) ? 'queued' : 'warm';
+}
+
+function observedNode(node: Node, golden: Golden, failures: RestoreFailures | undefined): ObservedNode {
+  return { name: node.name, refusal: refusalOf(node, golden), memoryFreeBytes: node.capacity.memoryFreeBytes, failures };
+}
+
+/** Why a node takes no clones of the golden, in words that follow its name; undefined when it does. */
+export function refusalOf(node: Node, golden: Golden): string | undefined {
+  return unusable(node) ?? (golden.node === node.name ? undefined : `does not have the files of ${golden.id}`);
+}
+
+function unusable({ state, fit, problems, capacity }: Node): string | undefined {
+  if (state !== 'ready') return `is ${state}`;
+  if (!fit) return `is not fit: ${problems.join(', ')}`;
+  return capacity.diskFreeBytes > 0 ? undefined : 'has no disk left above its reserve';
 }

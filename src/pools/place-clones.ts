@@ -1,40 +1,66 @@
-import type { ObservedPool, PlanTarget, Step } from './pool-plan.ts';
+import { breakerAllowance, openBreaker, tellBreaker } from './breaker.ts';
+import { isOnItsWay, type ObservedNode, type ObservedPool, type PlanTarget, type Step } from './pool-plan.ts';
+
+/** Restores of a pool that may be on their way to one node: a pool made larger by far does not fill the node's queue. */
+const comingMax = 32;
+
+interface Place {
+  readonly node: string;
+  freeBytes: number;
+  count: number;
+  /** Clones that may be on their way to it. */
+  readonly most: number;
+  /** Why it takes no more than `most` by itself, memory aside; undefined when what it has queued is enough for now. */
+  readonly limit: string | undefined;
+}
 
 /**
  * Puts each clone on the node that then has the most memory left. Clones that are on their way to a node are taken off its
- * free memory, because its heartbeat may not know them yet.
+ * free memory, because its heartbeat may not know them yet. A node where the golden fails gets none while others can take them.
  */
-export function placeClones(observed: ObservedPool, target: PlanTarget, count: number): { steps: Step[]; reason?: string } {
+export function placeClones(observed: ObservedPool, target: PlanTarget, count: number, now: number): { steps: Step[]; reason?: string } {
   if (count <= 0) return { steps: [] };
-  const places = observed.nodes
-    .filter((node) => node.refusal === undefined)
-    .map((node) => ({ node: node.name, freeBytes: node.memoryFreeBytes - comingTo(observed, node.name) * target.cloneBytes, count: 0 }));
+  const places = observed.nodes.filter((node) => node.refusal === undefined).map((node) => placeOn(node, observed, target, now));
   let left = count;
   for (; left > 0; left--) {
-    const roomiest = places.reduce<(typeof places)[number] | undefined>(
-      (best, place) => (best === undefined || place.freeBytes > best.freeBytes ? place : best),
-      undefined,
-    );
-    if (roomiest === undefined || roomiest.freeBytes < target.cloneBytes) break;
+    const roomiest = places
+      .filter((place) => place.count < place.most && place.freeBytes >= target.cloneBytes)
+      .reduce<Place | undefined>((best, place) => (best === undefined || place.freeBytes > best.freeBytes ? place : best), undefined);
+    if (roomiest === undefined) break;
     roomiest.freeBytes -= target.cloneBytes;
     roomiest.count++;
   }
   const steps = places.flatMap((place): Step[] =>
     place.count === 0 ? [] : [{ kind: 'restore', node: place.node, golden: target.golden, count: place.count }],
   );
-  return left === 0 ? { steps } : { steps, reason: `no node has room for ${left} more of ${target.golden}: ${whyNot(observed, target)}` };
+  const isQueued = places.some((place) => place.limit === undefined && place.count === place.most);
+  return left === 0 || isQueued ? { steps } : { steps, reason: whyNot(observed, target, places, left) };
 }
 
-function comingTo(observed: ObservedPool, node: string): number {
-  return observed.instances.filter((one) => one.tier === 'coming' && one.node === node).length;
+function placeOn({ name, memoryFreeBytes, failures }: ObservedNode, observed: ObservedPool, target: PlanTarget, now: number): Place {
+  const coming = observed.instances.filter((one) => isOnItsWay(one) && one.node === name);
+  const breaker = openBreaker(failures);
+  const allowed = breakerAllowance(breaker, coming.filter((one) => one.golden === target.golden).length, now);
+  return {
+    node: name,
+    freeBytes: memoryFreeBytes - coming.length * target.cloneBytes,
+    count: 0,
+    most: Math.min(allowed, Math.max(0, comingMax - coming.length)),
+    limit: breaker && tellBreaker(breaker, target.golden, name, now),
+  };
 }
 
-function whyNot({ nodes }: ObservedPool, target: PlanTarget): string {
-  if (nodes.length === 0) return 'no node has reported';
+function whyNot({ nodes }: ObservedPool, { golden, cloneBytes }: PlanTarget, places: readonly Place[], left: number): string {
+  const limits = places.flatMap((place) => place.limit ?? []);
+  if (limits.length > 0 && limits.length === places.length) return few(limits);
   const megabytes = (bytes: number) => `${Math.floor(Math.max(0, bytes) / 2 ** 20)} MB`;
-  const each = nodes.map(
-    (node) =>
-      `${node.name} ${node.refusal ?? `has ${megabytes(node.memoryFreeBytes)} free, a clone takes ${megabytes(target.cloneBytes)}`}`,
-  );
-  return each.slice(0, 5).join('; ') + (each.length > 5 ? `; and ${each.length - 5} more nodes` : '');
+  const each = nodes.map(({ name, refusal, memoryFreeBytes }) => {
+    const limit = places.find((place) => place.node === name)?.limit;
+    return limit ?? `${name} ${refusal ?? `has ${megabytes(memoryFreeBytes)} free, a clone takes ${megabytes(cloneBytes)}`}`;
+  });
+  return `no node has room for ${left} more of ${golden}: ${each.length === 0 ? 'no node has reported' : few(each)}`;
+}
+
+function few(nodes: readonly string[]): string {
+  return nodes.slice(0, 5).join('; ') + (nodes.length > 5 ? `; and ${nodes.length - 5} more nodes` : '');
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isInTheMaking } from '#src/instances/instance.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis } from '#src/platform/redis.ts';
 import { findLostJobs } from './lost-jobs.ts';
@@ -13,39 +14,48 @@ import { getPool, poolKeys } from './store.ts';
  */
 const lockMs = 3000;
 
+/** While jobs wait in a long queue they are overdue for as long: asking for them again now and then is enough. */
+const repeatEveryMs = 5000;
+
+/** `settled`: nothing is to be done or under way, and time alone changes nothing. `busy`: another planner is at it. */
+export type Planned = 'settled' | 'moving' | 'busy';
+
 /**
  * Observes, plans and carries out one pool. One planner at a time per pool, so that two never count the same gap; should a
- * stalled one wake up late, createInstance still keeps the pool below size.max. Answers false when another is at it.
+ * stalled one wake up late, createInstance still keeps the pool below size.max.
  */
-export async function planOnePool(deps: RunPlanDeps, name: string): Promise<boolean> {
+export async function planOnePool(deps: RunPlanDeps, name: string): Promise<Planned> {
   const unlock = await lockPool(deps.redis, name);
-  if (unlock === undefined) return false;
+  if (unlock === undefined) return 'busy';
   try {
-    const found = await readPoolInstances(deps.redis, name);
+    const [pool, found] = await Promise.all([getPool(deps.redis, name), readPoolInstances(deps.redis, name)]);
     const { now, instances } = found;
-    await repeatLostJobs(deps, instances, now);
-    const pool = await getPool(deps.redis, name);
-    if (pool === undefined) {
-      await emptyDeletedPool(deps, name, instances);
-    } else {
-      const plan = planPool(await observePool(deps.redis, pool.spec, found), pool.spec.size, now);
-      await runPlan(deps, pool, plan.steps, new Map(instances.map((one) => [one.id, one.node])));
-    }
-    return true;
+    await repeatLostJobs(deps, name, instances, now);
+    if (pool === undefined) return await emptyDeletedPool(deps, name, instances);
+    const observed = await observePool(deps.redis, pool.spec, found);
+    const plan = planPool(observed, pool.spec.size, now);
+    await runPlan(deps, pool, plan.steps, instances);
+    const isMoving = instances.some((one) => one.state === 'releasing' || isInTheMaking(one.state));
+    const mayChange = plan.reason !== undefined || observed.nodes.some((node) => node.failures !== undefined);
+    return plan.steps.length > 0 || isMoving || mayChange ? 'moving' : 'settled';
   } finally {
     await unlock();
   }
 }
 
-async function repeatLostJobs({ jobs }: RunPlanDeps, instances: readonly PoolInstance[], now: number): Promise<void> {
+async function repeatLostJobs({ redis, jobs }: RunPlanDeps, pool: string, instances: readonly PoolInstance[], now: number): Promise<void> {
   const lost = findLostJobs(instances, now);
-  for (const { node, id } of lost.restore) await jobs.restore(node, id);
-  for (const { node, id } of lost.destroy) await jobs.destroy(node, id);
+  if (lost.length === 0 || (await redis.set(`${keyPrefix}pool-repeated:${pool}`, '', 'PX', repeatEveryMs, 'NX')) === null) return;
+  await Promise.all(lost.map(({ node, kind, ids }) => jobs.repeat(node, kind, ids)));
 }
 
-async function emptyDeletedPool(deps: RunPlanDeps, name: string, instances: readonly PoolInstance[]): Promise<void> {
+async function emptyDeletedPool(deps: RunPlanDeps, name: string, instances: readonly PoolInstance[]): Promise<Planned> {
   if (instances.length === 0) await deps.redis.srem(poolKeys.deleting, name);
-  await Promise.all(instances.filter((one) => one.state !== 'releasing').map((one) => releaseIdle(deps, one.id, one.node)));
+  await releaseIdle(
+    deps,
+    instances.filter((one) => one.state !== 'releasing'),
+  );
+  return 'moving';
 }
 
 const unlockScript = loadLuaScript(import.meta.url, './lua/unlock-pool.lua');

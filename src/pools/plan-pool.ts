@@ -1,9 +1,15 @@
+import { forgiveness } from './breaker.ts';
 import { placeClones } from './place-clones.ts';
-import type { ObservedInstance, ObservedPool, PlanTarget, PoolPlan, PoolSize, Step } from './pool-plan.ts';
-import { forgiveness, restoreAllowance } from './restore-allowance.ts';
-
-/** Restores of a pool that may be queued: what is queued is carried out, also when the wish was a slip that is taken back. */
-const comingMax = 32;
+import { abandonedStarts, planColdStarts } from './plan-cold-starts.ts';
+import {
+  isOnItsWay,
+  type ObservedInstance,
+  type ObservedPool,
+  type PlanTarget,
+  type PoolPlan,
+  type PoolSize,
+  type Step,
+} from './pool-plan.ts';
 
 /** During a change of golden, how many clones beyond `wanted` may live. */
 const surge = 1;
@@ -12,19 +18,32 @@ const surge = 1;
  * What to do so that a pool becomes as wanted. Pure: the same observation gives the same plan. Steps may be carried out
  * once; what is under way is observed as `coming` and not planned again.
  */
-export function planPool(observed: ObservedPool, size: PoolSize, now: number): PoolPlan {
+export function planPool(all: ObservedPool, size: PoolSize, now: number): PoolPlan {
+  const abandoned = new Set(abandonedStarts(all));
+  const observed = { ...all, instances: all.instances.filter((one) => !abandoned.has(one)) };
   const count = census(observed);
-  const wanted = Math.max(0, Math.min(size.ready, size.max - count.held));
+  const ready = readyCount(size.ready, count.held) + observed.waiting;
+  const wanted = Math.max(0, Math.min(ready, size.max - count.held));
+  const cancels = cancel([...abandoned, ...surplusQueued(observed, count, wanted)]);
   if ('missing' in observed.target) {
-    const steps = destroyWarm(observed, count.warm - wanted, 'surplus');
+    const steps = [...cancels, ...planColdStarts(observed, size.max), ...destroyWarm(observed, count.warm - wanted, 'surplus')];
     return { steps, wanted, ...(count.idle < wanted ? { reason: observed.target.missing } : {}) };
   }
-  const restores = planRestores(observed, observed.target, restoresNeeded(count, wanted, size.max), now);
+  const restores = placeClones(observed, observed.target, restoresNeeded(count, wanted, size.max), now);
+  const starts = restores.steps.length > 0 ? [] : planColdStarts(observed, size.max);
   const destroys = planDestroys(observed, observed.target, count, wanted, size.max);
-  const cramped = wanted < size.ready ? `size.max ${size.max} is reached: ${count.held} are claimed` : undefined;
+  const cramped = wanted < ready ? `size.max ${size.max} is reached: ${count.held} are claimed` : undefined;
   const reason = restores.reason ?? destroys.reason ?? cramped;
-  const steps = [...forgiveness(observed, observed.target, now), ...restores.steps, ...destroys.steps];
+  const steps = [...forgiveness(observed, observed.target, now), ...cancels, ...restores.steps, ...starts, ...destroys.steps];
   return { steps, wanted, ...(reason === undefined ? {} : { reason }) };
+}
+
+/**
+ * How many should be ready: a number as it is; a share of those that tenants hold, rounded up and never below one, so that a pool
+ * nobody uses has one to hand out.
+ */
+function readyCount(ready: PoolSize['ready'], held: number): number {
+  return typeof ready === 'number' ? ready : Math.max(1, Math.ceil((Number.parseInt(ready, 10) * held) / 100));
 }
 
 interface Part {
@@ -37,6 +56,7 @@ interface Census {
   readonly warm: number;
   /** Of the target golden. */
   readonly freshWarm: number;
+  readonly coming: number;
   readonly freshComing: number;
   /** Warm or coming from another golden. */
   readonly outdated: number;
@@ -47,37 +67,46 @@ interface Census {
 
 function census({ instances, held, target }: ObservedPool): Census {
   const golden = 'missing' in target ? undefined : target.golden;
-  const of = (tier: ObservedInstance['tier'], fresh?: boolean) =>
-    instances.filter((one) => one.tier === tier && (fresh === undefined || (golden === undefined || one.golden === golden) === fresh))
-      .length;
-  const warm = of('warm');
-  const coming = of('coming');
-  const outdatedWarm = of('warm', false);
+  const outdatedOf = (some: readonly ObservedInstance[]) => (golden === undefined ? 0 : some.filter((one) => one.golden !== golden).length);
+  const warm = instances.filter((one) => one.tier === 'warm');
+  const coming = instances.filter(isOnItsWay);
+  const outdatedWarm = outdatedOf(warm);
+  const outdatedComing = outdatedOf(coming);
   return {
     held,
-    warm,
-    freshWarm: warm - outdatedWarm,
-    freshComing: of('coming', true),
-    outdated: outdatedWarm + of('coming', false),
+    warm: warm.length,
+    freshWarm: warm.length - outdatedWarm,
+    coming: coming.length,
+    freshComing: coming.length - outdatedComing,
+    outdated: outdatedWarm + outdatedComing,
     outdatedWarm,
-    idle: warm + coming,
+    idle: warm.length + coming.length,
   };
 }
 
 /** Clones to add: what is missing, and during a change of golden the surge, within the pool's maximum. */
 function restoresNeeded(count: Census, wanted: number, max: number): number {
   const room = Math.max(0, max - count.held - count.idle);
-  const ceiling = count.outdated > 0 && wanted > 0 ? wanted + surge : wanted;
   const notYetFresh = wanted - count.freshWarm - count.freshComing;
-  return Math.max(0, Math.min(ceiling - count.idle, notYetFresh, room));
+  return Math.max(0, Math.min(idleCeiling(count, wanted) - count.idle, notYetFresh, room));
 }
 
-function planRestores(observed: ObservedPool, target: PlanTarget, needed: number, now: number): Part {
-  if (needed === 0) return { steps: [] };
-  const coming = observed.instances.filter((one) => one.tier === 'coming' && one.golden === target.golden).length;
-  const allowance = restoreAllowance(target, coming, now);
-  const placed = placeClones(observed, target, Math.min(needed, allowance.count, Math.max(0, comingMax - coming)));
-  return { steps: placed.steps, reason: allowance.reason ?? placed.reason };
+function idleCeiling({ outdated }: Census, wanted: number): number {
+  return outdated > 0 && wanted > 0 ? wanted + surge : wanted;
+}
+
+/**
+ * A wish that was taken back is taken off the queues: restores that wait, and of those under way what the queues do not yield, the one
+ * asked for last first. What is restored already goes on.
+ */
+function surplusQueued(observed: ObservedPool, count: Census, wanted: number): ObservedInstance[] {
+  const surplus = Math.min(count.warm, wanted) + count.coming - idleCeiling(count, wanted);
+  const lastFirst = observed.instances.filter((one) => one.tier === 'queued').toSorted((a, b) => b.since - a.since);
+  return lastFirst.slice(0, Math.max(0, surplus));
+}
+
+function cancel(some: readonly ObservedInstance[]): Step[] {
+  return some.length === 0 ? [] : [{ kind: 'destroy', ids: some.map((one) => one.id), why: 'cancelled' }];
 }
 
 /**
@@ -93,7 +122,8 @@ function planDestroys(observed: ObservedPool, target: PlanTarget, count: Census,
     return { steps: [...old, ...destroyWarm(observed, surplus - count.outdatedWarm, 'surplus', (one) => !isOutdated(one))] };
   }
   const isFull = count.held + count.idle >= max && count.freshComing === 0 && count.freshWarm < wanted;
-  if (!isFull || target.failures) return { steps: [] };
+  const canReplace = observed.nodes.some((node) => node.refusal === undefined && node.failures === undefined);
+  if (!isFull || !canReplace) return { steps: [] };
   if (count.warm >= 2) return { steps: destroyWarm(observed, 1, 'outdated', isOutdated) };
   const reason = `the change to ${target.golden} waits: size.max ${max} leaves no room for a new clone beside the last warm one; raise size.max`;
   return { steps: [], reason };

@@ -11,13 +11,16 @@ export interface PlannerDeps extends RunPlanDeps, RepeatDeps {
 }
 
 const sweepEveryMs = 1000;
+/** A settled pool is looked at again after so long, give or take a half, should a message have been lost. */
+const settledMs = 20_000;
 /** Changes come in bursts (one clone publishes three): they are planned together. Short beside any restore. */
 const gatherMs = 20;
 
 /**
- * Keeps every pool as wanted: plans a pool at once when something of it changed, and all of them each second, because a
- * message can be lost and time alone can change a plan (a breaker closes, a node goes silent). Timers and not jobs: a plan
- * that is missed is made up by the next, so there is nothing that a queue would have to remember.
+ * Keeps every pool as wanted: plans a pool at once when something of it changed, and each second those that are not settled, because time
+ * alone can change their plan (a breaker closes, a node gets room). Settled ones have their turn now and then: a thousand full pools cost
+ * nothing each second. Timers and not jobs: a plan that is missed is made up by the next, so there is nothing that a queue would have to
+ * remember.
  */
 export class Planner {
   readonly #deps: PlannerDeps;
@@ -25,16 +28,19 @@ export class Planner {
   /** Pools being planned; true: changed again since. */
   readonly #busy = new Map<string, boolean>();
   readonly #running = new Set<Promise<void>>();
+  /** Settled pools: when their next turn is (ms). */
+  readonly #dueAt = new Map<string, number>();
   #isStopping = false;
 
   constructor(deps: PlannerDeps) {
     this.#deps = deps;
-    this.#sweeping = repeat(deps, 'the planning of all pools', sweepEveryMs, () => this.#planAll());
+    this.#sweeping = repeat(deps, 'the planning of all pools', sweepEveryMs, () => this.#planDue());
   }
 
   /** Listens for changes. Without this, only the sweep plans. */
   async listen(): Promise<void> {
     this.#deps.subscriber.on('message', (_channel, pool) => this.#track(pool === '*' ? this.#planAll() : this.#planSoon(pool)));
+    this.#deps.subscriber.on('ready', () => this.#dueAt.clear()); // what was published while the connection was away is lost
     await this.#deps.subscriber.subscribe(poolChangedChannel);
   }
 
@@ -46,7 +52,17 @@ export class Planner {
   }
 
   async #planAll(): Promise<void> {
-    for (const name of await allPoolNames(this.#deps.redis)) await this.#plan(name);
+    this.#dueAt.clear();
+    await this.#planDue();
+  }
+
+  async #planDue(): Promise<void> {
+    const names = await allPoolNames(this.#deps.redis);
+    const known = new Set(names);
+    for (const name of this.#dueAt.keys()) if (!known.has(name)) this.#dueAt.delete(name);
+    for (const name of names) {
+      if ((this.#dueAt.get(name) ?? 0) <= this.#deps.clock.nowMs()) await this.#plan(name);
+    }
   }
 
   async #planSoon(pool: string): Promise<void> {
@@ -64,7 +80,9 @@ export class Planner {
       do {
         this.#busy.set(pool, false);
         if (this.#isStopping) return;
-        await planOnePool(this.#deps, pool);
+        const planned = await planOnePool(this.#deps, pool);
+        if (planned === 'settled') this.#dueAt.set(pool, this.#deps.clock.nowMs() + settledMs * (0.5 + Math.random()));
+        else this.#dueAt.delete(pool);
         if (this.#busy.get(pool)) await this.#deps.clock.sleep(gatherMs);
       } while (this.#busy.get(pool));
     } catch (err) {

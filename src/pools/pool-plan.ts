@@ -1,3 +1,4 @@
+import type { RestoreFailures } from '#src/goldens/failures.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
 
 /** All that the planner looks at, read from Redis alone. */
@@ -6,16 +7,29 @@ export interface ObservedPool {
   readonly instances: readonly ObservedInstance[];
   /** How many are held by tenants. */
   readonly held: number;
+  /** Claims in the waiting line: each wants an instance beside those kept ready. */
+  readonly waiting: number;
   /** What new clones come from, or why there is nothing to restore from. */
   readonly target: PlanTarget | { readonly missing: string };
   readonly nodes: readonly ObservedNode[];
+  /** Claims that wait and would take a cold start, where the template allows it; undefined when there are none. */
+  readonly cold: ColdDemand | undefined;
+}
+
+export interface ColdDemand {
+  readonly waiting: number;
+  /** The template's limit. */
+  readonly memoryBytes: number;
+  /** Those that can take one. */
+  readonly nodes: readonly Pick<ObservedNode, 'name' | 'memoryFreeBytes'>[];
 }
 
 export interface ObservedInstance {
   readonly id: InstanceId;
   readonly golden: GoldenId | undefined;
   readonly node: string;
-  readonly tier: 'coming' | 'warm' | 'held';
+  /** `queued`: recorded, its restore waits or is under way; `coming`: restored, not ready yet. */
+  readonly tier: 'queued' | 'coming' | 'warm' | 'held';
   /** When it came into its state (ms): the longest-warm go first. */
   readonly since: number;
 }
@@ -24,8 +38,6 @@ export interface PlanTarget {
   readonly golden: GoldenId;
   /** Memory that one more clone takes on its node. */
   readonly cloneBytes: number;
-  /** Failures in a row: restores that failed, and clones that ended soon after. */
-  readonly failures: { readonly count: number; readonly lastAt: number; readonly message: string } | undefined;
 }
 
 export interface ObservedNode {
@@ -33,17 +45,21 @@ export interface ObservedNode {
   /** Why it takes no clones of the target; undefined when it does. */
   readonly refusal: string | undefined;
   readonly memoryFreeBytes: number;
+  /** Of the target on this node, in a row: restores that failed, and clones that ended soon after. */
+  readonly failures: RestoreFailures | undefined;
 }
 
 export interface PoolSize {
-  readonly ready: number;
+  /** How many, or a share of the held ones such as `25%`. */
+  readonly ready: number | string;
   readonly max: number;
 }
 
 export type Step =
   | { readonly kind: 'restore'; readonly node: string; readonly golden: GoldenId; readonly count: number }
-  | { readonly kind: 'destroy'; readonly ids: readonly InstanceId[]; readonly why: 'outdated' | 'surplus' }
-  | { readonly kind: 'forgive'; readonly golden: GoldenId };
+  | { readonly kind: 'start'; readonly node: string; readonly count: number }
+  | { readonly kind: 'destroy'; readonly ids: readonly InstanceId[]; readonly why: 'outdated' | 'surplus' | 'cancelled' }
+  | { readonly kind: 'forgive'; readonly node: string; readonly golden: GoldenId };
 
 export interface PoolPlan {
   readonly steps: readonly Step[];
@@ -51,4 +67,8 @@ export interface PoolPlan {
   readonly wanted: number;
   /** Why the pool is not as wanted, or not on its way there. */
   readonly reason?: string;
+}
+
+export function isOnItsWay({ tier }: ObservedInstance): boolean {
+  return tier === 'queued' || tier === 'coming';
 }

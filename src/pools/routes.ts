@@ -1,14 +1,16 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
-import { type AppEnv, requireRole } from '#src/platform/http/access.ts';
+import { type AppEnv, assertPoolAllowed, requireRole } from '#src/platform/http/access.ts';
 import { IfMatchHeaders, parseIfMatch } from '#src/platform/http/headers.ts';
 import { jsonBody, jsonResponse, problemResponses } from '#src/platform/http/json.ts';
 import { ListQuery, pageOf } from '#src/platform/http/list.ts';
 import { Name } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import { requireTemplate } from '#src/templates/store.ts';
+import { AdviceQuery, advisePool, PoolAdvice } from './advice.ts';
 import { type Pool, PoolSpec, PoolStatus } from './pool.ts';
 import { readPoolStatus } from './pool-status.ts';
 import { deletePool, listPools, requirePool, savePool } from './store.ts';
+import { TenantLimits } from './tenant-limits.ts';
 
 export interface PoolRoutesDeps {
   readonly redis: Redis;
@@ -19,8 +21,9 @@ const PoolView = z
     name: Name,
     template: PoolSpec.shape.template,
     golden: PoolSpec.shape.golden,
-    size: z.object({ ready: z.number().int(), max: z.number().int() }),
-    lease: z.object({ defaultMs: z.number().int(), maxMs: z.number().int() }),
+    size: z.object({ ready: z.union([z.number().int(), z.string()]), max: z.number().int() }),
+    lease: z.object({ defaultMs: z.number().int(), maxMs: z.number().int(), idleMs: z.number().int().exactOptional() }),
+    perTenant: TenantLimits,
     status: PoolStatus,
     etag: z.string(),
     createdAt: z.iso.datetime(),
@@ -65,6 +68,19 @@ const listRoute = createRoute({
   responses: { 200: jsonResponse('Pools', pageOf(PoolView)), ...problemResponses() },
 });
 
+const adviceRoute = createRoute({
+  ...requireRole('admin', 'backend'),
+  method: 'get',
+  path: '/v1/pools/{pool}/advice',
+  operationId: 'advisePool',
+  summary: 'Ask how many instances should be ready, from recorded claims and measured restores',
+  request: { params, query: AdviceQuery },
+  responses: {
+    200: jsonResponse('A size, and what it follows from', PoolAdvice),
+    ...problemResponses('pool_not_found', 'template_not_found'),
+  },
+});
+
 const deleteRoute = createRoute({
   ...requireRole('admin'),
   method: 'delete',
@@ -85,13 +101,21 @@ export function poolRoutes(app: OpenAPIHono<AppEnv>, { redis }: PoolRoutesDeps):
     return created ? c.json(view, 201) : c.json(view, 200);
   });
   app.openapi(getRoute, async (c) => {
+    assertPoolAllowed(c.get('actor'), c.req.valid('param').pool);
     const pool = await requirePool(redis, c.req.valid('param').pool);
     c.header('ETag', `"${pool.etag}"`);
     return c.json(await viewPool(redis, pool), 200);
   });
   app.openapi(listRoute, async (c) => {
     const { items, ...next } = await listPools(redis, c.req.valid('query'));
-    return c.json({ items: await Promise.all(items.map((pool) => viewPool(redis, pool))), ...next }, 200);
+    const { pools } = c.get('actor');
+    const visible = items.filter(({ name }) => pools === undefined || pools.includes(name));
+    return c.json({ items: await Promise.all(visible.map((pool) => viewPool(redis, pool))), ...next }, 200);
+  });
+  app.openapi(adviceRoute, async (c) => {
+    const { pool } = c.req.valid('param');
+    assertPoolAllowed(c.get('actor'), pool);
+    return c.json(await advisePool(redis, await requirePool(redis, pool), c.req.valid('query').hitRate), 200);
   });
   app.openapi(deleteRoute, async (c) => {
     await deletePool(redis, c.req.valid('param').pool, parseIfMatch(c.req.valid('header')['if-match']));
@@ -101,9 +125,9 @@ export function poolRoutes(app: OpenAPIHono<AppEnv>, { redis }: PoolRoutesDeps):
 
 async function viewPool(redis: Redis, pool: Pool): Promise<z.infer<typeof PoolView>> {
   const { name, spec, etag, createdAt, updatedAt } = pool;
-  const { template, golden, size, lease } = spec;
+  const { template, golden, size, lease, perTenant } = spec;
   return {
-    ...{ name, template, golden, size, lease: { defaultMs: lease.defaultMs, maxMs: lease.maxMs } },
+    ...{ name, template, golden, size, lease, perTenant },
     status: await readPoolStatus(redis, pool),
     etag,
     createdAt: new Date(createdAt).toISOString(),

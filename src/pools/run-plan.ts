@@ -1,14 +1,23 @@
-import { clearGoldenFailures } from '#src/goldens/failures.ts';
+import { forgiveFailures } from '#src/goldens/failures.ts';
+import { isInTheMaking } from '#src/instances/instance.ts';
 import { createInstance, moveInstance } from '#src/instances/store.ts';
 import { type InstanceId, newInstanceId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
+import type { PoolInstance } from './observe-pool.ts';
 import type { Pool } from './pool.ts';
 import type { Step } from './pool-plan.ts';
 
 /** Asks a node to make or end an instance. Repeating it while the job is queued or under way changes nothing. */
 export interface InstanceJobs {
-  restore(node: string, id: InstanceId): Promise<void>;
+  /** `rank`: how many its pool has ready or on their way before it. The lowest goes first, so that no pool waits behind the plenty of another. */
+  restore(node: string, id: InstanceId, rank: number): Promise<void>;
+  /** From the image of its template. */
+  start(node: string, id: InstanceId): Promise<void>;
   destroy(node: string, id: InstanceId): Promise<void>;
+  /** Takes a restore that was not begun off the queue. */
+  cancelRestore(node: string, id: InstanceId): Promise<void>;
+  /** Asks again for many, in one batch. */
+  repeat(node: string, kind: 'restore' | 'start' | 'destroy', ids: readonly InstanceId[]): Promise<void>;
 }
 
 export interface RunPlanDeps {
@@ -17,32 +26,54 @@ export interface RunPlanDeps {
 }
 
 /** Carries out the steps of a plan: the record first, then the job. A crash between the two is made good by findLostJobs. */
-export async function runPlan(deps: RunPlanDeps, pool: Pool, steps: readonly Step[], nodeOf: ReadonlyMap<string, string>): Promise<void> {
+export async function runPlan(deps: RunPlanDeps, pool: Pool, steps: readonly Step[], instances: readonly PoolInstance[]): Promise<void> {
+  const byId = new Map(instances.map((one) => [one.id, one]));
+  let rank = instances.filter((one) => one.state === 'warm' || isInTheMaking(one.state)).length;
   for (const step of steps) {
     switch (step.kind) {
       case 'restore':
-        await Promise.all(Array.from({ length: step.count }, () => startClone(deps, pool, step)));
+        await Promise.all(Array.from({ length: step.count }, () => startClone(deps, pool, step, rank++)));
+        break;
+      case 'start':
+        await Promise.all(Array.from({ length: step.count }, () => startOne(deps, pool, step.node)));
         break;
       case 'destroy':
-        await Promise.all(step.ids.map((id) => releaseIdle(deps, id, nodeOf.get(id) ?? '')));
+        await releaseIdle(
+          deps,
+          step.ids.flatMap((id) => byId.get(id) ?? []),
+        );
         break;
       case 'forgive':
-        await clearGoldenFailures(deps.redis, step.golden);
+        await forgiveFailures(deps.redis, { golden: step.golden, node: step.node, pool: pool.name });
         break;
     }
   }
 }
 
-async function startClone({ redis, jobs }: RunPlanDeps, pool: Pool, step: Extract<Step, { kind: 'restore' }>): Promise<void> {
+type RestoreStep = Extract<Step, { kind: 'restore' }>;
+
+async function startClone({ redis, jobs }: RunPlanDeps, pool: Pool, step: RestoreStep, rank: number): Promise<void> {
   const id = newInstanceId();
   const { template, size } = pool.spec;
   const draft = { id, pool: pool.name, template, golden: step.golden, node: step.node, role: 'clone', state: 'restoring' } as const;
-  if ((await createInstance(redis, draft, size.max)) === 'created') await jobs.restore(step.node, id);
+  if ((await createInstance(redis, draft, size.max)) === 'created') await jobs.restore(step.node, id, rank);
 }
 
-/** Destroys an instance that no tenant holds; one that was claimed in the meantime stays. */
-export async function releaseIdle({ redis, jobs }: RunPlanDeps, id: InstanceId, node: string): Promise<void> {
+async function startOne({ redis, jobs }: RunPlanDeps, pool: Pool, node: string): Promise<void> {
+  const id = newInstanceId();
+  const { template, size } = pool.spec;
+  const draft = { id, pool: pool.name, template, node, role: 'cold', state: 'starting' } as const;
+  if ((await createInstance(redis, draft, size.max)) === 'created') await jobs.start(node, id);
+}
+
+/** Destroys instances that no tenant holds; one that was claimed in the meantime stays. */
+export async function releaseIdle({ redis, jobs }: RunPlanDeps, instances: readonly PoolInstance[]): Promise<void> {
   const from = ['starting', 'priming', 'restoring', 'preparing', 'warm'] as const;
-  const { moved } = await moveInstance(redis, id, { to: 'releasing', from });
-  if (moved) await jobs.destroy(node, id);
+  const release = async ({ id, node, state }: PoolInstance) => {
+    const { moved } = await moveInstance(redis, id, { to: 'releasing', from });
+    if (!moved) return;
+    if (isInTheMaking(state)) await jobs.cancelRestore(node, id); // one that was begun finds its instance released
+    await jobs.destroy(node, id);
+  };
+  await Promise.all(instances.map(release));
 }

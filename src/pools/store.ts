@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { instanceKeys, poolChangedChannel } from '#src/instances/keys.ts';
+import { instanceKeys } from '#src/instances/keys.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import { jsonField } from '#src/platform/hash-field.ts';
 import { decodeCursor, encodeCursor, type Page } from '#src/platform/http/list.ts';
@@ -10,12 +10,20 @@ import type { PageQuery } from '#src/platform/sorted-page.ts';
 import { Pool, PoolSpec } from './pool.ts';
 
 export const poolKeys = {
-  /** hash: name, spec (JSON), etag, createdAt, updatedAt, and leaseDefaultMs and leaseMaxMs for the claim script. */
+  /** hash: name, spec (JSON), etag, createdAt, updatedAt, and what the claim script reads: see claimFields. */
   pool: (name: string) => `${keyPrefix}pool:${name}`,
   /** zset, names with score 0. */
   all: `${keyPrefix}pools`,
   /** set: deleted pools that still have instances. */
   deleting: `${keyPrefix}deleting-pools`,
+  /** zset: claims in the waiting line. Written by the claim scripts. */
+  waiting: (name: string) => `${keyPrefix}pool-waiting:${name}`,
+  /** zset: those of them that take a cold start. */
+  waitingCold: (name: string) => `${keyPrefix}pool-waiting-cold:${name}`,
+  /** hash, minute since the epoch → claims asked for in it, refused ones included. Written by the claim script. */
+  arrivals: (name: string) => `${keyPrefix}pool-arrivals:${name}`,
+  /** list: how long the last restores took (ms), the newest first. */
+  restores: (name: string) => `${keyPrefix}pool-restores:${name}`,
 };
 
 const saveScript = loadLuaScript(import.meta.url, './lua/save-pool.lua');
@@ -30,12 +38,21 @@ const SaveReply = z.union([
 export async function savePool(redis: Redis, name: string, spec: PoolSpec, ifMatch = ''): Promise<{ pool: Pool; created: boolean }> {
   const text = JSON.stringify(spec);
   const etag = createHash('sha256').update(text).digest('hex').slice(0, 16);
-  const fields = ['name', name, 'spec', text, 'etag', etag, 'leaseDefaultMs', spec.lease.defaultMs, 'leaseMaxMs', spec.lease.maxMs];
+  const fields = ['name', name, 'spec', text, 'etag', etag, ...claimFields(spec)];
   const keys = [poolKeys.pool(name), poolKeys.all, poolKeys.deleting];
-  const reply = SaveReply.parse(await saveScript.run(redis, keys, [name, ifMatch, poolChangedChannel, ...fields]));
+  const reply = SaveReply.parse(await saveScript.run(redis, keys, [name, ifMatch, keyPrefix, ...fields]));
   if (reply[0] === 'changed') throw poolChanged(name, reply[1], ifMatch);
   const [outcome, createdAt, updatedAt] = reply;
   return { pool: { name, spec, etag, createdAt, updatedAt }, created: outcome === 'created' };
+}
+
+/** What the claim script needs of a pool, beside the spec, so that it parses no JSON. '' is no limit. */
+function claimFields({ lease, perTenant }: PoolSpec): (string | number)[] {
+  return [
+    ...['leaseDefaultMs', lease.defaultMs, 'leaseMaxMs', lease.maxMs, 'leaseIdleMs', lease.idleMs ?? ''],
+    ...['perTenantHeld', perTenant.held ?? '', 'perTenantPerMinute', perTenant.claimsPerMinute ?? ''],
+    ...['perTenantWaiting', perTenant.waiting ?? ''],
+  ];
 }
 
 const DeleteReply = z.union([
@@ -47,8 +64,8 @@ const DeleteReply = z.union([
 /** Its instances are destroyed by the planner. Throws pool_not_found, precondition_failed or pool_in_use. */
 export async function deletePool(redis: Redis, name: string, ifMatch = ''): Promise<void> {
   const held = [instanceKeys.poolState(name, 'claimed'), instanceKeys.poolState(name, 'suspended')];
-  const keys = [poolKeys.pool(name), poolKeys.all, poolKeys.deleting, ...held];
-  const reply = DeleteReply.parse(await deleteScript.run(redis, keys, [name, ifMatch, poolChangedChannel]));
+  const keys = [poolKeys.pool(name), poolKeys.all, poolKeys.deleting, ...held, poolKeys.arrivals(name), poolKeys.restores(name)];
+  const reply = DeleteReply.parse(await deleteScript.run(redis, keys, [name, ifMatch, keyPrefix]));
   if (reply[0] === 'absent') throw poolNotFound(name);
   if (reply[0] === 'changed') throw poolChanged(name, reply[1], ifMatch);
   if (reply[0] === 'held') {
@@ -82,14 +99,18 @@ export async function listPools(redis: Redis, query: PageQuery): Promise<Page<Po
 
 /** Names of the pools that keep clones of the template. */
 export async function poolsOfTemplate(redis: Redis, template: string): Promise<string[]> {
-  const names = await redis.zrange(poolKeys.all, 0, '-1');
+  const names = await listPoolNames(redis);
   const pools = await Promise.all(names.map((name) => getPool(redis, name)));
   return pools.flatMap((pool) => (pool?.spec.template === template ? [pool.name] : []));
 }
 
+export function listPoolNames(redis: Redis): Promise<string[]> {
+  return redis.zrange(poolKeys.all, 0, '-1');
+}
+
 /** Every pool there is work for: deleted ones with instances left included. */
 export async function allPoolNames(redis: Redis): Promise<string[]> {
-  const [names, deleting] = await Promise.all([redis.zrange(poolKeys.all, 0, '-1'), redis.smembers(poolKeys.deleting)]);
+  const [names, deleting] = await Promise.all([listPoolNames(redis), redis.smembers(poolKeys.deleting)]);
   return [...new Set([...names, ...deleting])];
 }
 

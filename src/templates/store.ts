@@ -55,7 +55,9 @@ export async function saveTemplate(
 ): Promise<{ template: Template; created: boolean }> {
   const text = JSON.stringify(spec);
   const etag = createHash('sha256').update(text).digest('hex').slice(0, 16);
-  const reply = SaveReply.parse(await saveScript.run(redis, [templateKeys.template(name), templateKeys.all], [name, text, etag, ifMatch]));
+  const reply = SaveReply.parse(
+    await saveScript.run(redis, [templateKeys.template(name), templateKeys.all], [name, text, etag, ifMatch, keyPrefix]),
+  );
   if (typeof reply !== 'string') throw templateChanged(name, reply[1], ifMatch);
   return { template: await requireTemplate(redis, name), created: reply === 'created' };
 }

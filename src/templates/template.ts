@@ -1,5 +1,7 @@
 import { z } from '@hono/zod-openapi';
-import { HttpTarget, ReadyProbe, Workload } from '#src/engine/workload.ts';
+import { Unique } from '#src/engine/hooks.ts';
+import { HttpTarget } from '#src/engine/targets.ts';
+import { ReadyProbe, Workload } from '#src/engine/workload.ts';
 import { notSupportedYet } from '#src/platform/http/not-supported-yet.ts';
 import { Name } from '#src/platform/ids.ts';
 
@@ -19,8 +21,9 @@ export const TemplateSpec = z
     ...Workload.shape,
     ready: ReadyProbe,
     warmup: z.array(WarmupRequest).max(64).default([]),
-    hooks: notSupportedYet,
-    unique: notSupportedYet,
+    unique: Unique.optional(),
+    /** Whether a claim may be given an instance that is started cold, which takes as long as the app takes to start. */
+    coldFallback: z.boolean().default(false),
     refresh: notSupportedYet,
   })
   .openapi('TemplateSpec', {
@@ -41,6 +44,6 @@ export type Template = z.infer<typeof Template>;
 
 /** The part of a template that the engine knows. */
 export function workloadOf(spec: TemplateSpec): Workload {
-  const { ready: _ready, warmup: _warmup, hooks: _hooks, unique: _unique, refresh: _refresh, ...workload } = spec;
+  const { ready: _ready, warmup: _warmup, unique: _unique, coldFallback: _coldFallback, refresh: _refresh, ...workload } = spec;
   return workload;
 }

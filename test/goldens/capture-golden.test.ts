@@ -58,6 +58,15 @@ describe('a capture', () => {
     await expectNothingLeft();
   });
 
+  it('tells the app before its checkpoint, each clone after its restore, and asks two clones whether they are the same', async () => {
+    const http = { port: 8080, path: '/hook' };
+    const spec = webSpec({ hooks: { beforeCheckpoint: { http }, afterRestore: { http } }, unique: { http: { port: 8080, path: '/id' } } });
+    const operation = await getOperation(server.redis, await capture(spec));
+    const names = operation?.steps.map(({ name }) => name);
+    expect([operation?.state, names]).toEqual(['succeeded', ['start', 'ready', 'before-checkpoint', 'checkpoint', 'verify', 'promote']]);
+    await expectNothingLeft();
+  });
+
   it('that shall not promote leaves the aliases alone', async () => {
     await capture(webSpec(), false);
     expect(await listAliases(server.redis, 'api')).toEqual({});
@@ -108,6 +117,20 @@ describe('a capture that fails', () => {
     ['a warm-up request fails', webSpec({ warmup: [{ http: { port: 9, path: '/' } }] }), undefined, 'warmup_failed'],
     ['the image is not there', webSpec(), ['start', 'image_not_found'], 'image_not_found'],
     ['the app can not be dumped', webSpec(), ['checkpoint', 'checkpoint_unsupported'], 'checkpoint_unsupported'],
+    [
+      'its hook before the checkpoint fails',
+      webSpec({ hooks: { beforeCheckpoint: { http: { port: 8080, path: '/hook?status=500' } } } }),
+      undefined,
+      'hook_failed',
+    ],
+    ['its hook after a restore fails', webSpec({ hooks: { afterRestore: { exec: { command: ['false'] } } } }), undefined, 'hook_failed'],
+    [
+      'two clones are the same',
+      webSpec({ env: { APP_SAME_ID: '1' }, unique: { http: { port: 8080, path: '/id' } } }),
+      undefined,
+      'not_unique',
+    ],
+    ['a clone can not tell what is its own', webSpec({ unique: { http: { port: 8080, path: '/hook' } } }), undefined, 'not_unique'],
     ['a clone can not be restored', webSpec(), ['restore', 'restore_failed'], 'restore_failed'],
   ];
 

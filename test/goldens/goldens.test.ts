@@ -52,9 +52,9 @@ describe('an alias', () => {
 });
 
 describe('a ready golden', () => {
-  it('never changes into anything but gone', async () => {
+  it('never goes back into its making', async () => {
     await takeGolden(node, 'api');
-    for (const state of ['capturing', 'sealing', 'verifying', 'failed'] as const) {
+    for (const state of ['capturing', 'sealing', 'verifying'] as const) {
       await expect(moveGolden(server.redis, first, state)).rejects.toMatchObject({ code: 'invalid_transition' });
     }
   });
@@ -104,16 +104,38 @@ describe('verifying', () => {
     expect(await node.engine.list()).toEqual([]);
   });
 
-  it('finds a golden whose files have changed', async () => {
+  it('fails a golden whose files have changed, which is why its pools stay empty, and its files follow', async () => {
     await takeGolden(node, 'api');
     node.engine.faults.corruptGolden(first);
     const { id } = await requestVerify(node, first);
     await runVerify(node, id, idle);
     expect(await getOperation(server.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'golden_corrupt' } });
+    expect(await requireGolden(server.redis, first)).toMatchObject({ state: 'failed', problem: { code: 'golden_corrupt' } });
+    await expect(resolveGolden(server.redis, 'api', 'stable')).rejects.toThrow(/api@1 is failed: .*api@1/);
+    await expect(setAlias(server.redis, 'api', 'canary', 1)).rejects.toMatchObject({ code: 'golden_not_ready' });
+    expect(await reconcileGoldens(node)).toEqual({ removed: [first], failures: [] });
+  });
+
+  it('leaves a golden as it is whose clone failed for another reason', async () => {
+    await takeGolden(node, 'api');
+    node.engine.faults.failNext('restore', 'restore_failed');
+    await runVerify(node, (await requestVerify(node, first)).id, idle);
+    expect((await requireGolden(server.redis, first)).state).toBe('ready');
   });
 
   it('is refused for one that is not ready', async () => {
     await expect(requestVerify(node, first)).rejects.toMatchObject({ code: 'golden_not_found' });
+  });
+});
+
+describe('restoring', () => {
+  it('from a golden whose files have changed fails the golden, however many find it at once', async () => {
+    await takeGolden(node, 'api');
+    node.engine.faults.corruptGolden(first);
+    const clones = await Promise.all([recordClone(node, first), recordClone(node, first), recordClone(node, first)]);
+    const restores = await Promise.allSettled(clones.map((id) => restoreInstance(node, id, idle)));
+    for (const restore of restores) expect(restore).toMatchObject({ reason: { code: 'golden_corrupt' } });
+    expect(await requireGolden(server.redis, first)).toMatchObject({ state: 'failed', problem: { code: 'golden_corrupt' } });
   });
 });
 

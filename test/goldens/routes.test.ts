@@ -67,6 +67,14 @@ describe('goldens over HTTP', () => {
     expect(node.asked).toContain(`verify ${answer.body.id}`);
   });
 
+  it('are verified once per idempotency key', async () => {
+    await takeGolden(node, 'api');
+    const verify = (key: string) => call('POST', '/v1/templates/api/goldens/1/verify', undefined, { 'idempotency-key': key });
+    const [first, again, other] = await Promise.all([verify('a'), verify('a'), verify('b')]);
+    expect(again?.body.id).toBe(first?.body.id);
+    expect(other?.body.id).not.toBe(first?.body.id);
+  });
+
   it('are promoted by moving an alias', async () => {
     await takeGolden(node, 'api');
     expect(await call('PUT', '/v1/templates/api/aliases/canary', { golden: 1 })).toMatchObject({
@@ -88,6 +96,6 @@ describe('operations over HTTP', () => {
     expect((await call('GET', '/v1/operations')).body.items).toEqual([body]);
     expect(await call('POST', `/v1/operations/${body.id}/cancel`)).toMatchObject({ status: 200, body: { state: 'cancelled' } });
     expect(await call('GET', '/v1/operations/op-0000000000000000')).toMatchObject({ status: 404, body: { code: 'operation_not_found' } });
-    expect(await call('GET', '/v1/operations/nonsense')).toMatchObject({ status: 422, body: { code: 'validation_failed' } });
+    expect(await call('GET', '/v1/operations/nonsense')).toMatchObject({ status: 404, body: { code: 'operation_not_found' } });
   });
 });

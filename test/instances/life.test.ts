@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { getGoldenFailures } from '#src/goldens/failures.ts';
+import { getRestoreFailures } from '#src/goldens/failures.ts';
 import { destroyInstance } from '#src/instances/destroy-instance.ts';
 import { recordExit } from '#src/instances/record-exit.ts';
 import { restoreInstance } from '#src/instances/restore-instance.ts';
 import { getInstance, moveInstance } from '#src/instances/store.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
-import { idle, type MemoryNode, recordClone, startMemoryNode, takeGolden } from '#test/support/memory-node.ts';
+import { idle, type MemoryNode, recordClone, startMemoryNode, takeGolden, webSpec } from '#test/support/memory-node.ts';
 import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
 
 let server: TestRedis;
@@ -24,6 +24,7 @@ beforeEach(async () => {
 afterEach(() => node.close());
 
 const stateOf = async (id: InstanceId) => (await getInstance(server.redis, id))?.state;
+const failures = async () => (await getRestoreFailures(server.redis, golden)).get('n1');
 const running = async () => (await node.engine.list()).map((instance) => instance.id);
 
 async function warmClone(): Promise<InstanceId> {
@@ -40,6 +41,26 @@ describe('restoring', () => {
     expect(Object.keys(instance?.timingsMs ?? {})).toEqual(expect.arrayContaining(['queue', 'ready', 'total']));
     const port = instance?.ports[0]?.addressPort;
     expect((await fetch(`http://${instance?.address}:${port}/`)).status).toBe(200);
+  });
+
+  it('calls the hook once before the clone is warm, which tells it who it is', async () => {
+    const spec = webSpec({ hooks: { afterRestore: { http: { port: 8080, path: '/hook' } } } });
+    const id = await recordClone(node, await takeGolden(node, 'hooked', spec));
+    await restoreInstance(node, id, idle);
+    const instance = await getInstance(server.redis, id);
+    expect([instance?.state, instance?.timingsMs.hook]).toEqual(['warm', expect.any(Number)]);
+    const calls = await fetch(`http://${instance?.address}:${instance?.ports[0]?.addressPort}/hooks`);
+    expect(await calls.json()).toMatchObject([{ body: { instance: id, clockJumpMs: expect.any(Number) } }]);
+  });
+
+  it('whose hook fails makes no clone claimable, and counts against the golden', async () => {
+    const hooked = await takeGolden(node, 'hooked', webSpec({ hooks: { afterRestore: { exec: { command: ['renew'] } } } }));
+    const id = await recordClone(node, hooked);
+    node.engine.faults.failNext('hook', 'hook_failed');
+    await expect(restoreInstance(node, id, idle)).rejects.toMatchObject({ code: 'hook_failed' });
+    expect(await getInstance(server.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'hook_failed', class: 'template' } });
+    expect((await getRestoreFailures(server.redis, hooked)).get('n1')).toMatchObject({ count: 1 });
+    expect(await running()).toEqual([]);
   });
 
   it('again leaves a warm clone and a claimed one as they are', async () => {
@@ -81,10 +102,10 @@ describe('restoring', () => {
     await expect(restoreInstance(node, id, idle)).rejects.toMatchObject({ code: 'restore_failed' });
     await expect(restoreInstance(node, await recordClone(node, golden), idle)).rejects.toThrow();
     expect(await getInstance(server.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'restore_failed', class: 'golden' } });
-    expect(await getGoldenFailures(server.redis, golden)).toMatchObject({ count: 2, problem: { code: 'restore_failed' } });
+    expect(await failures()).toMatchObject({ count: 2, problem: { code: 'restore_failed' } });
     expect(await running()).toEqual([]);
     await warmClone();
-    expect((await getGoldenFailures(server.redis, golden))?.count).toBe(2);
+    expect((await failures())?.count).toBe(2);
   });
 
   it("that fails for want of memory is not the golden's fault", async () => {
@@ -93,7 +114,7 @@ describe('restoring', () => {
     const clock = { ...node.clock, sleep: async (ms: number) => void pauses.push(ms) };
     const id = await recordClone(node, golden);
     await expect(restoreInstance({ ...node, clock }, id, idle)).rejects.toMatchObject({ code: 'memory_reserve' });
-    expect(await getGoldenFailures(server.redis, golden)).toBeUndefined();
+    expect(await failures()).toBeUndefined();
     expect([await stateOf(id), pauses]).toEqual(['failed', [1000]]);
   });
 
@@ -148,9 +169,10 @@ describe('an instance that ends by itself', () => {
     const exit = { id, exitCode: 1, oomKilled: false };
     const crash = async () => Promise.reject(new Error('crash'));
     await expect(recordExit({ ...node, onInstanceLost: crash }, exit)).rejects.toThrow('crash');
-    const lost: string[] = [];
-    await recordExit({ ...node, onInstanceLost: async (which, reason) => void lost.push(`${which} ${reason}`) }, exit);
-    expect(lost).toEqual([expect.stringMatching(`^${id} .*ended by itself with exit code 1$`)]);
+    const lost: unknown[] = [];
+    await recordExit({ ...node, onInstanceLost: async (which, loss) => void lost.push([which, loss]) }, exit);
+    const detail = expect.stringMatching(/ended by itself with exit code 1$/);
+    expect(lost).toEqual([[id, { reason: 'exited', exitCode: 1, detail }]]);
     expect(await stateOf(id)).toBe('failed');
   });
 

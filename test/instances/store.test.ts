@@ -120,7 +120,8 @@ describe('a move', () => {
     await moveInstance(server.redis, id, { to: 'failed', problem: { code: 'clone_exited', class: 'golden', message: 'gone' } });
     expect((await listInstances(server.redis, { limit: 10 })).items).toEqual([]);
     expect(await listNodeInstances(server.redis, 'n1')).toEqual([]);
-    expect(await server.redis.keys('{thaw}:*')).toEqual([`{thaw}:instance:${id}`]);
+    expect(await server.redis.keys('{thaw}:*')).toEqual(expect.arrayContaining([`{thaw}:instance:${id}`, '{thaw}:events']));
+    expect(await server.redis.dbsize()).toBe(2);
     expect((await getInstance(server.redis, id))?.problem?.message).toBe('gone');
     expect(await server.redis.pttl(`{thaw}:instance:${id}`)).toBeGreaterThan(3_590_000);
   });

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createMemoryEngine, type MemoryEngine } from '#src/engine/memory/memory-engine.ts';
 import { ReadyProbe, Workload } from '#src/engine/workload.ts';
@@ -36,6 +38,18 @@ describe('an app', () => {
     const waiting = wait(app, { http: { port: 80, path: '/ready' }, timeoutMs: 100 });
     await expect(waiting).rejects.toMatchObject({ code: 'app_not_ready' });
     await expect(waiting).rejects.toThrow(/GET :80\/ready within 100 ms; the last try: .*ECONNREFUSED.*; it said nothing/);
+  });
+
+  it('that answers its probe with an upgrade is not ready, and the wait ends', async () => {
+    const server = createServer((socket) => {
+      socket.once('data', () => socket.write('HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'));
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const address = server.address();
+    const port = address !== null && typeof address === 'object' ? address.port : 0;
+    const target = { ...(await start()), ports: { 80: port } };
+    await expect(wait(target, { http: { port: 80, path: '/' }, timeoutMs: 100 })).rejects.toThrow('it answered 101');
+    server.close();
   });
 
   it('that exits is reported at once, long before the limit', async () => {

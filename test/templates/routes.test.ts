@@ -46,10 +46,20 @@ describe('templates over HTTP', () => {
   });
 
   it('that do not fit are refused with the path of each wrong field', async () => {
-    const answer = await call('PUT', '/v1/templates/api', { ...spec, hooks: {}, imgae: 'x', ports: [{ name: 'web', port: 0 }] });
+    const answer = await call('PUT', '/v1/templates/api', { ...spec, refresh: {}, imgae: 'x', ports: [{ name: 'web', port: 0 }] });
     expect(answer).toMatchObject({ status: 422, body: { code: 'validation_failed' } });
     const paths = answer.body.errors?.map((error) => error.path);
-    expect(paths?.toSorted()).toEqual(['hooks', 'imgae', 'ports[0].port']);
+    expect(paths?.toSorted()).toEqual(['imgae', 'ports[0].port', 'refresh']);
+  });
+
+  it('with an image that no one can mean, or ports that can not be told apart, are refused there and not at the capture', async () => {
+    const ports = [
+      { name: 'web', port: 80 },
+      { name: 'web', port: 81 },
+    ];
+    const answer = await call('PUT', '/v1/templates/api', { ...spec, image: 'nginx:', ports, env: JSON.parse('{"__proto__":"x"}') });
+    expect(answer).toMatchObject({ status: 422, body: { code: 'validation_failed' } });
+    expect(answer.body.errors?.map((error) => error.path).toSorted()).toEqual(['env.__proto__', 'image', 'ports[1].name']);
   });
 
   it('with volumes are refused with their own code', async () => {

@@ -128,9 +128,39 @@ describe('deleting a template', () => {
 });
 
 describe('a spec', () => {
-  it.each(['hooks', 'unique', 'refresh'])('with %s is refused, because nothing would happen', (field) => {
-    const parsed = TemplateSpec.safeParse({ image: 'nginx', ready: { tcp: { port: 80 } }, [field]: {} });
-    expect(parsed.error?.issues).toMatchObject([{ path: [field], message: 'not supported yet' }]);
+  function ports(...pairs: [name: string, port: number][]) {
+    return { ports: pairs.map(([name, port]) => ({ name, port })) };
+  }
+
+  it('with `refresh` is refused, because nothing would happen', () => {
+    const parsed = TemplateSpec.safeParse({ image: 'nginx', ready: { tcp: { port: 80 } }, refresh: {} });
+    expect(parsed.error?.issues).toMatchObject([{ path: ['refresh'], message: 'not supported yet' }]);
+  });
+
+  it.each([
+    [{ hooks: { bind: {} } }, ['hooks', 'bind']],
+    [{ hooks: { bind: { http: { port: 1, path: '/' }, exec: { command: ['x'] } } } }, ['hooks', 'bind']],
+    [{ hooks: { bind: { exec: { command: ['x'] }, timeoutMs: 10_001 } } }, ['hooks', 'bind', 'timeoutMs']],
+    [{ hooks: { afterRestore: { exec: { command: ['x\0'] } } } }, ['hooks', 'afterRestore', 'exec', 'command', 0]],
+    [{ hooks: { beforeCheckpoint: { exec: { command: [] } } } }, ['hooks', 'beforeCheckpoint', 'exec', 'command']],
+    [{ unique: { http: { port: 0, path: '/' } } }, ['unique', 'http', 'port']],
+    [{ unique: {} }, ['unique', 'http']],
+    [{ image: 'nginx:' }, ['image']],
+    [{ image: 'Nginx' }, ['image']],
+    [{ image: 'dir:relative' }, ['image']],
+    [{ image: 'https://host/nginx' }, ['image']],
+    [JSON.parse('{"env":{"A":"1","__proto__":"2"}}'), ['env', '__proto__']],
+    [JSON.parse('{"env":{"__proto__":{"A":"1"}}}'), ['env', '__proto__']],
+    [ports(['web', 80], ['api', 81], ['web', 82]), ['ports', 2, 'name']],
+    [ports(['web', 80], ['api', 80]), ['ports', 1, 'port']],
+  ])('with %j is refused where it is wrong', (field, path) => {
+    const parsed = TemplateSpec.safeParse({ image: 'nginx', ready: { tcp: { port: 80 } }, ...field });
+    expect(parsed.error?.issues.map((issue) => issue.path)).toEqual([path]);
+  });
+
+  it('gives hooks five seconds unless told otherwise', () => {
+    const spec = webSpec({ hooks: { bind: { exec: { command: ['x'] } } } });
+    expect(spec.hooks?.bind?.timeoutMs).toBe(5000);
   });
 
   it('with an unknown field is refused', () => {
@@ -138,8 +168,8 @@ describe('a spec', () => {
   });
 
   it('gives the engine what concerns it', () => {
-    const spec = webSpec({ env: { A: '1' } });
+    const spec = webSpec({ env: { A: '1' }, unique: { http: { port: 80, path: '/id' } } });
     expect(workloadOf(spec)).toMatchObject({ image: 'dir:/app', env: { A: '1' } });
-    expect(Object.keys(workloadOf(spec))).not.toContain('ready');
+    for (const field of ['ready', 'unique']) expect(Object.keys(workloadOf(spec))).not.toContain(field);
   });
 });

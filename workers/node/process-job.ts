@@ -1,22 +1,28 @@
+import type { StartColdDeps } from '#src/instances/start-cold.ts';
 import type { Job } from '#src/platform/queue.ts';
 import { Semaphore } from '#src/platform/semaphore.ts';
 import { processCapture } from './capture.ts';
 import { processDestroy } from './destroy.ts';
 import { processRemoveGolden } from './remove-golden.ts';
 import { processRestore } from './restore.ts';
+import { processStart } from './start.ts';
 import { processVerify } from './verify.ts';
 
-type NodeJobDeps = Parameters<typeof processCapture>[1] & { readonly restoresAtOnce: number };
+type NodeJobDeps = Parameters<typeof processCapture>[1] & StartColdDeps & { readonly restoresAtOnce: number };
 
+/** What starts cold takes long, and beside it restores go on. */
+const startsAtOnce = 2;
 /** Each takes a process or two and much I/O. */
 const destroysAtOnce = 4;
 
 /** The processor of a node's queue: each job by its name, those that are many within bounds. */
 export function nodeJobProcessor(deps: NodeJobDeps): (job: Job, signal: AbortSignal) => Promise<void> {
-  const restores = new Semaphore(deps.restoresAtOnce);
+  const restores = new Semaphore(deps.restoresAtOnce); // of all pools together; the emptiest goes first
+  const starts = new Semaphore(startsAtOnce);
   const destroys = new Semaphore(destroysAtOnce);
   const processors: Readonly<Record<string, (job: Job, signal: AbortSignal) => Promise<void>>> = {
-    restore: (job, signal) => restores.run(() => processRestore(job, deps, signal)),
+    restore: (job, signal) => restores.run(() => processRestore(job, deps, signal), job.opts.priority),
+    start: (job, signal) => starts.run(() => processStart(job, deps, signal)),
     destroy: (job) => destroys.run(() => processDestroy(job, deps)),
     capture: (job, signal) => processCapture(job, deps, signal),
     verify: (job, signal) => processVerify(job, deps, signal),

@@ -5,9 +5,11 @@
   KEYS[4] aliases   hash  alias → number
   KEYS[5] failures  hash  failed restores of the golden
   ARGV[1] id   ARGV[2] new state   ARGV[3] allowed states before, each followed by a comma
-  ARGV[4] '1' when its capture has not ended   ARGV[5] how long the hash of a deleted one is kept (ms)   ARGV[6] channel
+  ARGV[4] '1' when its capture has not ended   ARGV[5] how long the hash of a deleted one is kept (ms)   ARGV[6] key prefix
   ARGV[7…] fields to set: name, value, …
   Answers {'moved' or 'kept', the state that was found or ''}, or {'aliased', alias} when one to be deleted has an alias. ]]
+--- @include "emit-event"
+
 local record = redis.call('HMGET', KEYS[1], 'state', 'template', 'number')
 local before, template, number = record[1], record[2], record[3]
 if not before then return { 'kept', '' } end
@@ -25,5 +27,12 @@ end
 redis.call('HSET', KEYS[1], 'state', ARGV[2])
 if #ARGV > 6 then redis.call('HSET', KEYS[1], unpack(ARGV, 7)) end
 if ARGV[4] ~= '1' and redis.call('HGET', KEYS[3], template) == ARGV[1] then redis.call('HDEL', KEYS[3], template) end
-redis.call('PUBLISH', ARGV[6], '*')
+redis.call('PUBLISH', ARGV[6] .. 'pool-changed', '*')
+if ARGV[2] ~= before then -- a capture that begins again is capturing still
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local told = redis.call('HMGET', KEYS[1], 'node', 'operation', 'problem')
+  emit(ARGV[6], now, 'golden.' .. ARGV[2],
+    'golden', ARGV[1], 'template', template, 'node', told[1], 'operation', told[2], 'reason', told[3] and cjson.decode(told[3]).code)
+end
 return { 'moved', before }

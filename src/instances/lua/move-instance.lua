@@ -6,6 +6,8 @@
   ARGV[7…] fields to set: name, value, …
   Indexes are reached through the prefix, because their names depend on what the hash says (one slot by design).
   Answers {1 when moved, the state that was found or ''}. ]]
+--- @include "emit-event"
+
 local record = redis.call('HMGET', KEYS[1], 'state', 'pool', 'node', 'warmAt')
 local before, pool, node = record[1], record[2], record[3]
 if not before then return { 0, '' } end
@@ -27,4 +29,7 @@ elseif pool ~= '' then
   redis.call('ZADD', states .. ARGV[2], now, ARGV[1])
 end
 if pool ~= '' then redis.call('PUBLISH', ARGV[4] .. 'pool-changed', pool) end
+local told = redis.call('HMGET', KEYS[1], 'template', 'golden', 'claim', 'problem', 'role')
+emit(ARGV[4], now, 'instance.' .. ARGV[2], 'instance', ARGV[1], 'pool', pool, 'template', told[1], 'golden', told[2], 'node', node,
+  'role', told[5], 'claim', told[3], 'reason', told[4] and cjson.decode(told[4]).code)
 return { 1, before }
