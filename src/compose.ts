@@ -1,7 +1,17 @@
 import { cpus } from 'node:os';
 import { type ApiDeps, createApiApp } from '#src/api/app.ts';
+import { openAuditLog } from '#src/api/audit-log.ts';
+import { createApiKeyCheck } from '#src/api/gateway/api-key-check.ts';
+import { createEndpointUrl, type PublicPlace } from '#src/api/gateway/endpoint-url.ts';
+import { openGateway } from '#src/api/gateway/gateway.ts';
+import { createHookReader, readLeases, readTarget } from '#src/api/gateway/read-target.ts';
+import { openGatewayTokens } from '#src/api/gateway/tokens.ts';
+import { openTenantTokens } from '#src/api/tenant-tokens.ts';
 import { openFingerprint } from '#src/claims/fingerprint.ts';
+import { serveLine } from '#src/claims/reserve-instance.ts';
+import { touchClaim } from '#src/claims/store.ts';
 import { loseClaim } from '#src/claims/sweep-claims.ts';
+import { openWaitingRoom } from '#src/claims/waiting-room.ts';
 import { createCriuEngine } from '#src/engine/criu/criu-engine.ts';
 import { findCriu } from '#src/engine/criu/find-criu.ts';
 import { createImageStore } from '#src/engine/criu/images/image-store.ts';
@@ -12,7 +22,9 @@ import { createEgressSwitch } from '#src/engine/sandbox/local/egress-switch.ts';
 import { createLocalSandboxes } from '#src/engine/sandbox/local/local-sandboxes.ts';
 import { goldenSource } from '#src/goldens/golden-source.ts';
 import { removeTemplate } from '#src/goldens/remove-template.ts';
+import type { InstanceLoss } from '#src/instances/lose-instance.ts';
 import type { GoldenSource } from '#src/instances/restore-instance.ts';
+import type { ColdStarts } from '#src/instances/start-cold.ts';
 import { getInstance } from '#src/instances/store.ts';
 import { openAgentDirectory } from '#src/nodes/agent-directory.ts';
 import { readBootId } from '#src/platform/boot-id.ts';
@@ -20,34 +32,71 @@ import { type Clock, systemClock } from '#src/platform/clock.ts';
 import type { Config } from '#src/platform/config.ts';
 import { embeddedRedisUrl } from '#src/platform/embedded-redis.ts';
 import { ThawError } from '#src/platform/errors.ts';
+import { openEventFeed } from '#src/platform/events-feed.ts';
+import { createClientReader } from '#src/platform/http/read-client.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import type { Logger } from '#src/platform/log.ts';
 import { createMetrics } from '#src/platform/metrics.ts';
 import { connectImpatientRedis, connectRedis, type Redis } from '#src/platform/redis.ts';
+import { openSpanExporter } from '#src/platform/tracing-export.ts';
 import { type NodeJobs, openNodeJobs } from '#src/pools/node-jobs.ts';
 import { countRestore } from '#src/pools/restore-counts.ts';
+import { countRestorePhases } from '#src/pools/restore-phases.ts';
+import { recordRestoreTime } from '#src/pools/restore-times.ts';
 import { poolsOfTemplate } from '#src/pools/store.ts';
+import { requireTemplate } from '#src/templates/store.ts';
+import { workloadOf } from '#src/templates/template.ts';
 
 /** The API with all it needs; nothing listens yet. It never sees an engine: what it asks of instances goes to the node agents. */
 export async function composeApi(config: Config, log: Logger) {
   const redis = connectImpatientRedis(redisUrlOf(config));
   const agents = openAgentDirectory(redis, config.agentToken);
   const jobs = openNodeJobs(redis);
+  const events = openEventFeed(redis, () => connectRedis(redisUrlOf(config)));
+  const auditLog = openAuditLog({ redis, log });
+  const waitingRoom = openWaitingRoom(redis, () => connectRedis(redisUrlOf(config)));
+  const clientOf = createClientReader(config.trustedProxies);
+  const place: PublicPlace = { url: config.url, gatewayDomain: config.gatewayDomain };
+  const endpointUrl = createEndpointUrl(place);
+  const gatewayTokens = openGatewayTokens(redis);
+  const hooks = createHookReader(redis);
+  const readGatewayTarget = (claim: string) => readTarget(redis, hooks, claim);
+  const gateway = openGateway({
+    ...{ log, clientOf, domain: config.gatewayDomain, tokens: gatewayTokens, read: readGatewayTarget },
+    readLeases: (claims) => readLeases(redis, claims),
+    touchClaim: (claim) => touchClaim(redis, claim),
+    isApiKey: createApiKeyCheck(redis),
+  });
+  const spans = config.traceExport && openSpanExporter(log, config.traceExport);
   const deps: ApiDeps = {
     redis,
+    spans: spans?.sink,
+    auditLog,
+    clientOf,
+    tokens: await openTenantTokens(config),
     agents,
     jobs,
+    events,
     log,
     clock: systemClock,
+    waitingRoom,
+    ...{ endpointUrl, gatewayTokens, readTarget: readGatewayTarget },
     metrics: createMetrics(),
     fingerprint: await openFingerprint(config.paths.fingerprintKey),
     poolsOf: (template) => poolsOfTemplate(redis, template),
     removeTemplate: (template, ifMatch) => removeTemplate({ redis, jobs }, template, ifMatch),
   };
   return {
-    redis,
+    ...{ redis, gateway, place },
     app: createApiApp(deps),
+    /** Streams would go on as long as their clients like. */
+    endStreams: () => events.close(),
     close: async () => {
+      gateway[Symbol.dispose]();
+      events.close();
+      await waitingRoom.close();
+      await auditLog.close();
+      await spans?.close();
       await jobs.close();
       agents.close();
       redis.disconnect();
@@ -65,11 +114,12 @@ export interface WorkerDeps {
   readonly log: Logger;
   readonly jobs: NodeJobs;
   readonly goldens: GoldenSource;
+  readonly coldStarts: ColdStarts;
   readonly node: string;
   readonly bootId: string;
   /** Restores that may run at once. */
   readonly restoresAtOnce: number;
-  onInstanceLost(id: InstanceId, reason: string): Promise<void>;
+  onInstanceLost(id: InstanceId, loss: InstanceLoss): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -81,10 +131,17 @@ export async function composeWorker(config: Config, log: Logger, engine: Engine)
   return {
     ...{ redis, subscriber, engine, log, jobs, clock: systemClock, node: config.node, bootId: readBootId() },
     goldens: countedGoldens(redis),
+    coldStarts: {
+      spec: async (template) => {
+        const { spec } = await requireTemplate(redis, template);
+        return { workload: workloadOf(spec), ready: spec.ready };
+      },
+      started: (pool) => serveLine(redis, pool),
+    },
     restoresAtOnce: cpus().length, // more at once slow each other down (FACTS: parallel restores of one image)
-    onInstanceLost: async (id, reason) => {
+    onInstanceLost: async (id, loss) => {
       const claim = (await getInstance(redis, id))?.claim;
-      if (claim !== undefined) await loseClaim({ redis, jobs }, claim, reason);
+      if (claim !== undefined) await loseClaim({ redis, jobs }, claim, loss);
     },
     close: async () => {
       await jobs.close();
@@ -129,11 +186,15 @@ function countedGoldens(redis: Redis): GoldenSource {
   const source = goldenSource(redis);
   return {
     ...source,
-    failed: async (golden, problem) => {
+    failed: async (clone, problem) => {
       await countRestore(redis, problem.code);
-      await source.failed(golden, problem);
+      await source.failed(clone, problem);
     },
-    restored: () => countRestore(redis, 'warm'),
+    restored: async ({ pool }, timingsMs) => {
+      if (pool !== '') await serveLine(redis, pool); // first: someone waits
+      await Promise.all([countRestore(redis, 'warm'), countRestorePhases(redis, timingsMs)]);
+      if (pool !== '') await recordRestoreTime(redis, pool, timingsMs.total);
+    },
   };
 }
 

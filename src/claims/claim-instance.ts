@@ -1,109 +1,103 @@
-import { getInstance } from '#src/instances/store.ts';
-import { isThawError, ThawError } from '#src/platform/errors.ts';
-import type { ClaimId } from '#src/platform/ids.ts';
-import type { InstanceJobs } from '#src/pools/run-plan.ts';
-import { type BindClaimDeps, bindClaim } from './bind-claim.ts';
-import type { Claim, ClaimRequest } from './claim.ts';
-import type { Fingerprint } from './fingerprint.ts';
+import { ThawError } from '#src/platform/errors.ts';
+import { type ClaimId, newClaimId } from '#src/platform/ids.ts';
+import { unreachablePatienceMs, unreachablePauseMs } from './bind-claim.ts';
+import { BindFailure, bindOrGiveUp } from './bind-or-give-up.ts';
+import type { Claim } from './claim.ts';
+import type { Attempt, ClaimCommand, Claimed, ClaimInstanceDeps } from './claim-command.ts';
+import { bindFailed } from './claim-refusals.ts';
+import { joinClaim } from './join-claim.ts';
 import { poolEmpty } from './pool-empty.ts';
-import { type Reservation, reserveInstance } from './reserve-instance.ts';
-import { endClaim, getClaim } from './store.ts';
-
-export interface ClaimInstanceDeps extends BindClaimDeps {
-  readonly jobs: Pick<InstanceJobs, 'destroy'>;
-  readonly fingerprint: Fingerprint;
-}
-
-export interface ClaimCommand {
-  readonly pool: string;
-  readonly body: ClaimRequest;
-  /** Of the API key that asks. */
-  readonly keyId: string;
-  readonly idempotencyKey: string | undefined;
-}
+import { type ReserveRequest, reserveInstance, type Waiting } from './reserve-instance.ts';
+import { serveInTurn, serveLater } from './serve-in-turn.ts';
 
 /** Instances that are tried for one request; each that can not be bound is destroyed. */
 const mostTries = 3;
+/** Beside the time it may wait. */
 const deadlineMs = 10_000;
 
 /**
  * Hands one ready instance to a tenant: one script reserves, the node binds, one script records; nothing else is asked on
- * the way. An instance that can not be bound is replaced by another within the request.
- * Throws pool_not_found, pool_empty, idempotency_key_reused, validation_failed, bind_failed, node_unreachable.
+ * the way. An instance that can not be bound is replaced by another within the request. What is not warm is waited for, if the request allows it.
+ * Throws pool_not_found, pool_empty, quota_exceeded, idempotency_key_reused, validation_failed, bind_failed, node_unreachable.
  */
-export async function claimInstance(deps: ClaimInstanceDeps, command: ClaimCommand): Promise<Claim> {
-  const startedAt = performance.now();
-  const fingerprint = command.idempotencyKey === undefined ? '-' : deps.fingerprint(command.pool, command.body);
+export async function claimInstance(deps: ClaimInstanceDeps, command: ClaimCommand): Promise<Claimed> {
+  const { body, idempotencyKey } = command;
+  const attempt = { command, startedAt: performance.now(), waitUntilMs: deps.clock.nowMs() + body.waitMs };
+  const fingerprint = idempotencyKey === undefined ? '-' : deps.fingerprint(command.pools, body);
   let failure: ThawError | undefined;
-  for (let tries = 0; tries < mostTries && performance.now() - startedAt < deadlineMs; tries++) {
-    const reserved = await reserveInstance(deps.redis, { ...command, fingerprint });
-    if (reserved === 'empty') throw failure ?? (await poolEmpty(deps.redis, command.pool));
+  for (let tries = 0; tries < mostTries && performance.now() - attempt.startedAt < deadlineMs + body.waitMs; tries++) {
     try {
-      const claim =
-        'existing' in reserved
-          ? await joinClaim(deps, command, reserved.existing, startedAt)
-          : await bindOrGiveUp(deps, command, reserved, startedAt);
-      if (claim !== undefined) return claim;
+      const claimed = await tryOnce(deps, attempt, fingerprint, tries > 0);
+      if (claimed === 'empty') throw failure ?? (await poolEmpty(deps.redis, command.pools));
+      if (claimed !== undefined) return claimed;
     } catch (error) {
-      if (!isThawError(error) || isThawError(error, 'node_unreachable')) throw error; // another instance would fare no better
-      failure = bindFailed(command.pool, tries + 1, error);
+      if (!(error instanceof BindFailure)) throw error;
+      failure = bindFailed(command.pools, tries + 1, error.cause);
     }
   }
-  throw failure ?? bindFailed(command.pool, mostTries);
+  throw failure ?? bindFailed(command.pools, mostTries);
 }
 
-/**
- * Whatever became of a bind that failed, the instance may know the tenant by now: it is destroyed. What is no expected failure
- * (Redis went away) leaves the reservation to a retry under the same idempotency key, or to the sweep.
- */
-async function bindOrGiveUp(
+/** Undefined: the claim was ended meanwhile, and another one may be made. */
+async function tryOnce(
   deps: ClaimInstanceDeps,
-  { pool, body }: ClaimCommand,
-  reserved: Reservation,
-  startedAt: number,
-): Promise<Claim | undefined> {
+  attempt: Attempt,
+  fingerprint: string,
+  again: boolean,
+): Promise<Claimed | 'empty' | undefined> {
+  const { command } = attempt;
+  const id = newClaimId();
+  const waitMs = Math.max(0, attempt.waitUntilMs - deps.clock.nowMs());
+  // Entered before the line is joined, so that the call is not missed.
+  const seat = waitMs === 0 ? undefined : await deps.waitingRoom.enter(id);
+  let isLeft = true;
   try {
-    return await bindClaim(deps, reserved, pool, body, startedAt);
-  } catch (error) {
-    if (!isThawError(error)) throw error;
-    const reason = `could not be bound: ${error.message}`;
-    const { release } = await endClaim(deps.redis, reserved.id, { to: 'failed', reason, from: ['reserved'] });
-    if (release) await deps.jobs.destroy(release.node, release.instance);
-    throw error;
+    const request = {
+      ...command,
+      id,
+      fingerprint,
+      again,
+      api: deps.waitingRoom.id,
+      trace: command.trace,
+      body: { ...command.body, waitMs },
+    };
+    const outcome = await reserveReachable(deps, request);
+    if (outcome === 'empty') return 'empty';
+    if ('existing' in outcome) return await joinClaim(deps, attempt, outcome.existing);
+    if ('reservation' in outcome) return fresh(await bindOrGiveUp(deps, attempt, outcome.reservation));
+    if (seat === undefined) throw new Error(`claim ${id} waits, but was not asked to`);
+    if (!command.respondAsync) return fresh(await serveInTurn(deps, attempt, id, seat, command.hungUp()));
+    isLeft = false;
+    void serveLater(deps, attempt, id, seat);
+    return { claim: waitingClaim(command, id, outcome.waiting), replayed: false };
+  } finally {
+    if (isLeft) seat?.[Symbol.dispose]();
   }
 }
 
-function bindFailed(pool: string, tries: number, last?: ThawError): ThawError {
-  const why = last === undefined ? 'their claims were ended meanwhile' : `the last: ${last.message}`;
-  return new ThawError('bind_failed', `${tries} instances of pool ${pool} could not be bound; ${why}`, {
-    fix: last?.fix ?? 'Try again with the same Idempotency-Key.',
-    retryAfterMs: 1000,
-    ...(last === undefined ? {} : { cause: last }),
-  });
-}
-
-const joinPollMs = 20;
-/** How long the request that reserved has, before one that repeats it finishes its work. */
-const joinPatienceMs = 2000;
-
-/**
- * The claim that another request with the same idempotency key made or is making. That one may have died with its process:
- * then this one binds and records in its place, which both may do. Undefined when the claim failed: its key is free again.
- */
-async function joinClaim(deps: ClaimInstanceDeps, command: ClaimCommand, id: ClaimId, startedAt: number): Promise<Claim | undefined> {
-  for (;;) {
-    const claim = await getClaim(deps.redis, id);
-    if (claim === undefined || claim.state === 'failed') return undefined;
-    if (claim.state !== 'reserved') return claim;
-    if (performance.now() - startedAt > joinPatienceMs) return takeOver(deps, command, claim, startedAt);
-    await deps.clock.sleep(joinPollMs);
+/** Throws node_unreachable when all that is warm stays on nodes that do not answer. */
+async function reserveReachable({ redis, clock }: ClaimInstanceDeps, request: ReserveRequest) {
+  const untilMs = clock.nowMs() + unreachablePatienceMs;
+  for (let { again } = request; ; again = true) {
+    const outcome = await reserveInstance(redis, { ...request, again });
+    if (outcome === 'empty' || !('unreachable' in outcome)) return outcome;
+    if (clock.nowMs() < untilMs) {
+      await clock.sleep(unreachablePauseMs);
+      continue;
+    }
+    const message = `the agent of node ${outcome.unreachable}, which has the warm instances, does not answer`;
+    throw new ThawError('node_unreachable', message, {
+      fix: 'See whether the agent of that node runs; `thaw up` starts it.',
+      retryAfterMs: 1000,
+    });
   }
 }
 
-async function takeOver(deps: ClaimInstanceDeps, command: ClaimCommand, claim: Claim, startedAt: number): Promise<Claim | undefined> {
-  const instance = await getInstance(deps.redis, claim.instance);
-  if (instance === undefined || instance.claim !== claim.id) return undefined;
-  const { id, createdAt, expiresAt, node, golden } = claim;
-  const { address = '', ports } = instance;
-  return bindOrGiveUp(deps, command, { id, createdAt, expiresAt, instance: instance.id, node, golden, address, ports }, startedAt);
+/** As it was when it joined the line: it may have been served since, and then there is more to read of it. */
+function waitingClaim({ body: { tenant, labels } }: ClaimCommand, id: ClaimId, { createdAt, pool }: Waiting): Claim {
+  return { id, state: 'waiting', pool, tenant, labels, endpoints: [], createdAt, expiresAt: createdAt };
+}
+
+function fresh(claim: Claim | undefined): Claimed | undefined {
+  return claim && { claim, replayed: false };
 }

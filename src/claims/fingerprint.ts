@@ -1,32 +1,19 @@
-import { createHmac, randomBytes } from 'node:crypto';
-import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHmac } from 'node:crypto';
+import { openSecretFile } from '#src/platform/secret-file.ts';
 
 /** Tells whether two requests are the same without keeping anything of them. */
-export type Fingerprint = (pool: string, body: unknown) => string;
+export type Fingerprint = (pools: readonly string[], body: unknown) => string;
 
 /**
  * A body may hold secrets, and a plain hash of a short secret can be guessed: the fingerprint is an HMAC, its key a file of
- * this installation that Redis never sees (law 8). Made when it does not exist; two processes that start at once share one.
+ * this installation that Redis never sees (law 8).
  */
 export async function openFingerprint(keyPath: string): Promise<Fingerprint> {
-  const key = await readKey(keyPath);
-  return (pool, body) =>
+  const key = await openSecretFile(keyPath);
+  return (pools, body) =>
     createHmac('sha256', key)
-      .update(canonicalJson([pool, body]))
+      .update(canonicalJson([pools, body]))
       .digest('base64url');
-}
-
-async function readKey(path: string): Promise<string> {
-  const draft = `${path}.${process.pid}`;
-  await writeFile(draft, randomBytes(32).toString('hex'), { mode: 0o600 });
-  try {
-    await link(draft, path); // atomic, and refused when there is one
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-  } finally {
-    await rm(draft, { force: true });
-  }
-  return readFile(path, 'utf8');
 }
 
 /** Equal values give equal text, in whatever order their fields were sent. */

@@ -1,31 +1,38 @@
-import { getInstances } from '#src/instances/store.ts';
+import { instanceKeys } from '#src/instances/keys.ts';
 import { ThawError } from '#src/platform/errors.ts';
-import type { Redis } from '#src/platform/redis.ts';
-import { readPoolInstances } from '#src/pools/observe-pool.ts';
+import { type Redis, redisTimeMs } from '#src/platform/redis.ts';
 import { readPoolStatus } from '#src/pools/pool-status.ts';
-import { requirePool } from '#src/pools/store.ts';
+import { poolKeys, requirePool } from '#src/pools/store.ts';
 
 /** Without a restore to judge by. */
 const usualRestoreMs = 1000;
 const shortestWaitMs = 50;
 
-/** The refusal of a claim on an empty pool: why it is empty, and when it may not be any more. */
-export async function poolEmpty(redis: Redis, name: string): Promise<ThawError> {
-  const [pool, { now, instances }] = await Promise.all([requirePool(redis, name), readPoolInstances(redis, name)]);
+/** The refusal of a claim on empty pools: why the first is empty, and when it may not be any more. */
+export async function poolEmpty(redis: Redis, [name, ...others]: readonly [string, ...string[]]): Promise<ThawError> {
+  const pool = await requirePool(redis, name);
   const status = await readPoolStatus(redis, pool);
-  const coming = instances.filter((one) => one.state === 'restoring' || one.state === 'preparing');
-  const longest = Math.max(0, ...coming.map((one) => now - one.stateAt));
-  const restoreMs = await measuredRestoreMs(redis, instances.findLast((one) => one.state === 'claimed')?.id);
-  const counts = `${status.claimed} claimed, ${status.restoring} on their way, size.max ${pool.spec.size.max}`;
-  return new ThawError('pool_empty', `pool ${name} has no warm instance (${counts})${status.reason ? `: ${status.reason}` : ''}`, {
-    fix: 'Try again after Retry-After; where this happens often, raise size.ready of the pool.',
-    retryAfterMs: Math.max(shortestWaitMs, restoreMs - longest),
+  const [restoreMs, longestMs] = await Promise.all([estimateRestoreMs(redis, name), longestOnItsWay(redis, name)]);
+  const counts = `${status.warm} warm, ${status.claimed} claimed, ${status.restoring} on their way, size.max ${pool.spec.size.max}`;
+  const fitting = status.warm > 0 ? 'no warm instance that fits the request' : 'no warm instance';
+  const also = others.length === 0 ? '' : `, nor has ${others.join(', ')}`;
+  return new ThawError('pool_empty', `pool ${name} has ${fitting} (${counts})${also}${status.reason ? `: ${status.reason}` : ''}`, {
+    fix: 'Send waitMs to wait in line, or try again after Retry-After; where this happens often, raise size.ready of the pool.',
+    retryAfterMs: Math.max(shortestWaitMs, restoreMs - longestMs),
     details: { pool: status },
   });
 }
 
-/** From the record of a clone until it was warm: of the one claimed last, which had just been restored if the pool is busy. */
-async function measuredRestoreMs(redis: Redis, id: string | undefined): Promise<number> {
-  const [instance] = id === undefined ? [] : await getInstances(redis, [id]);
-  return instance?.warmAt === undefined ? usualRestoreMs : instance.warmAt - instance.createdAt;
+/** How long the last restore of the pool took, from the start of its job until the clone was ready (ms). */
+export async function estimateRestoreMs(redis: Redis, pool: string): Promise<number> {
+  return Number((await redis.lindex(poolKeys.restores(pool), 0)) ?? usualRestoreMs);
+}
+
+/** For how long the clone that is longest on its way has been (ms). */
+async function longestOnItsWay(redis: Redis, pool: string): Promise<number> {
+  const [now, ...oldest] = await Promise.all([
+    redisTimeMs(redis),
+    ...(['restoring', 'preparing'] as const).map((state) => redis.zrange(instanceKeys.poolState(pool, state), 0, '0', 'WITHSCORES')),
+  ]);
+  return Math.max(0, ...oldest.flatMap(([, at]) => (at === undefined ? [] : [now - Number(at)])));
 }

@@ -1,127 +1,147 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
-import { maxLogBytes } from '#src/nodes/agent-protocol.ts';
+import type { Context } from 'hono';
 import { isThawError } from '#src/platform/errors.ts';
-import { type AppEnv, requireRole } from '#src/platform/http/access.ts';
-import { IdempotencyHeaders } from '#src/platform/http/headers.ts';
+import { type AppEnv, assertPoolAllowed, assertTenantAllowed, requireRole } from '#src/platform/http/access.ts';
+import { idempotencyKeyParameter, readIdempotencyKey } from '#src/platform/http/headers.ts';
 import { jsonBody, jsonResponse, problemResponses } from '#src/platform/http/json.ts';
-import { ListQuery, pageOf } from '#src/platform/http/list.ts';
+import { validationFailed } from '#src/platform/http/validation-failed.ts';
 import { Name } from '#src/platform/ids.ts';
 import type { Metrics } from '#src/platform/metrics.ts';
-import { type Claim, ClaimRequest, hasClaimEnded, RenewRequest, Tenant } from './claim.ts';
-import { type ClaimInstanceDeps, claimInstance } from './claim-instance.ts';
-import { releaseClaim } from './release-claim.ts';
-import { claimEnded, renewClaim } from './renew-claim.ts';
-import { listClaims, requireClaim } from './store.ts';
+import type { RequestTrace } from '#src/platform/tracing.ts';
+import { ChoiceRequest, ClaimRequest, longestSyncWaitMs } from './claim.ts';
+import { BatchAnswer, BatchRequest, claimBatch } from './claim-batch.ts';
+import type { ClaimCommand, Claimed, ClaimInstanceDeps } from './claim-command.ts';
+import { claimInstance } from './claim-instance.ts';
+import { recordTimings } from './record-timings.ts';
+import { requireColdFallback } from './require-cold-fallback.ts';
 import { ClaimView, viewClaim } from './view-claim.ts';
 
 export interface ClaimRoutesDeps extends ClaimInstanceDeps {
-  readonly metrics: Pick<Metrics, 'claimSeconds'>;
+  readonly metrics: Pick<Metrics, 'claimSeconds' | 'claimPhaseSeconds'>;
 }
 
-const params = z.object({ claim: z.string().max(64).openapi({ example: 'clm-0123456789abcdef' }) });
-const badBody = ['malformed_json', 'unsupported_media_type', 'body_too_large'] as const;
+const preferParameter = {
+  name: 'Prefer',
+  in: 'header' as const,
+  required: false,
+  description: '`respond-async`: a claim that has to wait is answered with 202 at once, and served when its turn comes',
+  schema: { type: 'string' as const },
+  example: 'respond-async',
+};
+const problems = problemResponses(
+  ...(['pool_not_found', 'pool_empty', 'quota_exceeded', 'idempotency_key_reused', 'bind_failed', 'node_unreachable'] as const),
+  ...(['malformed_json', 'unsupported_media_type', 'body_too_large', 'client_closed_request'] as const),
+);
+const responses = {
+  201: jsonResponse('The instance, held until expiresAt', ClaimView),
+  202: jsonResponse('The claim waits in line; read it, or follow its events', ClaimView),
+  ...problems,
+};
 
 const claimRoute = createRoute({
-  ...requireRole('admin', 'backend'),
+  ...requireRole('admin', 'backend', 'tenant'),
   method: 'post',
   path: '/v1/pools/{pool}/claims',
   operationId: 'claimInstance',
   summary: 'Hand one ready instance to a tenant',
-  request: { params: z.object({ pool: Name }), headers: IdempotencyHeaders, body: jsonBody(ClaimRequest) },
-  responses: {
-    201: jsonResponse('The instance, held until expiresAt', ClaimView),
-    ...problemResponses('pool_not_found', 'pool_empty', 'idempotency_key_reused', 'bind_failed', 'node_unreachable', ...badBody),
-  },
+  parameters: [idempotencyKeyParameter, preferParameter],
+  request: { params: z.object({ pool: Name }), body: jsonBody(ClaimRequest) },
+  responses,
 });
 
-const listRoute = createRoute({
-  ...requireRole('admin', 'backend'),
-  method: 'get',
-  path: '/v1/claims',
-  operationId: 'listClaims',
-  summary: 'List claims, newest first; ended ones are kept for a day',
-  request: { query: ListQuery.extend({ tenant: Tenant.optional() }) },
-  responses: { 200: jsonResponse('Claims', pageOf(ClaimView)), ...problemResponses() },
-});
-
-const getRoute = createRoute({
-  ...requireRole('admin', 'backend'),
-  method: 'get',
-  path: '/v1/claims/{claim}',
-  operationId: 'getClaim',
-  summary: 'Read a claim',
-  request: { params },
-  responses: { 200: jsonResponse('The claim', ClaimView), ...problemResponses('claim_not_found') },
-});
-
-const renewRoute = createRoute({
-  ...requireRole('admin', 'backend'),
+const choiceRoute = createRoute({
+  ...requireRole('admin', 'backend', 'tenant'),
   method: 'post',
-  path: '/v1/claims/{claim}/renew',
-  operationId: 'renewClaim',
-  summary: 'Let the lease end leaseMs from now',
-  request: { params, body: jsonBody(RenewRequest) },
-  responses: {
-    200: jsonResponse('The claim with its new expiresAt', ClaimView),
-    ...problemResponses('claim_not_found', 'claim_ended', ...badBody),
-  },
+  path: '/v1/claims',
+  operationId: 'claimByChoice',
+  summary: 'Hand an instance of the first of several pools that has one to a tenant',
+  parameters: [idempotencyKeyParameter, preferParameter],
+  request: { body: jsonBody(ChoiceRequest) },
+  responses,
 });
 
-const releaseRoute = createRoute({
-  ...requireRole('admin', 'backend'),
-  method: 'delete',
-  path: '/v1/claims/{claim}',
-  operationId: 'releaseClaim',
-  summary: 'Give the instance back, to be destroyed; may be repeated',
-  request: { params },
-  responses: { 200: jsonResponse('The claim, which has ended', ClaimView), ...problemResponses('claim_not_found') },
-});
-
-const logsRoute = createRoute({
-  ...requireRole('admin', 'backend'),
-  method: 'get',
-  path: '/v1/claims/{claim}/logs',
-  operationId: 'getClaimLogs',
-  summary: "Read the end of the instance's stdout and stderr",
-  request: { params, query: z.object({ maxBytes: z.coerce.number().int().min(1).max(maxLogBytes).default(65_536) }) },
-  responses: {
-    200: { description: 'The newest maxBytes', content: { 'text/plain': { schema: z.string() } } },
-    ...problemResponses('claim_not_found', 'claim_ended', 'instance_not_found', 'node_unreachable'),
-  },
+const batchRoute = createRoute({
+  ...requireRole('admin', 'backend', 'tenant'),
+  method: 'post',
+  path: '/v1/claims/batch',
+  operationId: 'claimBatch',
+  summary: 'Make up to 100 claims at once; each succeeds or fails by itself',
+  parameters: [idempotencyKeyParameter],
+  request: { body: jsonBody(BatchRequest) },
+  responses: { 200: jsonResponse('What became of each, in their order', BatchAnswer), ...problems },
 });
 
 export function claimRoutes(app: OpenAPIHono<AppEnv>, deps: ClaimRoutesDeps): void {
-  const { redis } = deps;
-  app.openapi(claimRoute, async (c) => {
-    const { pool } = c.req.valid('param');
-    const idempotencyKey = c.req.valid('header')['idempotency-key'];
-    const command = { pool, body: c.req.valid('json'), keyId: c.get('actor').keyId, idempotencyKey };
-    const claim = await timeClaim(deps.metrics, () => claimInstance(deps, command));
-    c.header('Location', `/v1/claims/${claim.id}`);
-    return c.json(viewClaim(claim), 201);
+  const claim = async (c: Context<AppEnv>, order: Order) => {
+    const { claim: made, replayed } = await claimFor(deps, c, order);
+    c.header('Location', `/v1/claims/${made.id}`);
+    if (replayed) c.header('Idempotency-Replayed', 'true');
+    return c.json(viewClaim(made, c.get('actor')), made.state === 'waiting' ? 202 : 201);
+  };
+  app.openapi(claimRoute, (c) => {
+    return claim(c, { ...readHeaders(c), pools: [c.req.valid('param').pool], body: c.req.valid('json') });
   });
-  app.openapi(listRoute, async (c) => {
-    const { items, ...next } = await listClaims(redis, c.req.valid('query'));
-    return c.json({ items: items.map(viewClaim), ...next }, 200);
+  app.openapi(choiceRoute, (c) => {
+    const { pools, ...body } = c.req.valid('json');
+    return claim(c, { ...readHeaders(c), pools, body });
   });
-  app.openapi(getRoute, async (c) => c.json(viewClaim(await requireClaim(redis, c.req.valid('param').claim)), 200));
-  app.openapi(renewRoute, async (c) => {
-    return c.json(viewClaim(await renewClaim(redis, c.req.valid('param').claim, c.req.valid('json').leaseMs)), 200);
-  });
-  app.openapi(releaseRoute, async (c) => c.json(viewClaim(await releaseClaim(deps, c.req.valid('param').claim)), 200));
-  app.openapi(logsRoute, async (c) => {
-    const claim = await requireClaim(redis, c.req.valid('param').claim);
-    if (hasClaimEnded(claim.state)) throw claimEnded(claim, claim.state);
-    const { maxBytes } = c.req.valid('query');
-    return c.text(await deps.agents.ask(claim.node, (agent) => agent.logs(claim.instance, maxBytes)), 200);
+  app.openapi(batchRoute, async (c) => {
+    const key = readIdempotencyKey(c);
+    const items = await claimBatch(c.req.valid('json'), c.get('actor'), ({ pools, ...body }, index) =>
+      claimFor(deps, c, { pools, body, respondAsync: false, idempotencyKey: key === undefined ? undefined : `${key} #${index}` }),
+    );
+    return c.json({ items }, 200);
   });
 }
 
-async function timeClaim({ claimSeconds }: ClaimRoutesDeps['metrics'], claim: () => Promise<Claim>): Promise<Claim> {
-  const end = claimSeconds.startTimer();
+/** A claim as it was asked for. */
+interface Order extends Pick<ClaimCommand, 'body' | 'idempotencyKey' | 'respondAsync'> {
+  readonly pools: readonly string[];
+}
+
+function readHeaders(c: Context<AppEnv>) {
+  return { idempotencyKey: readIdempotencyKey(c), respondAsync: /(?:^|,)\s*respond-async\b/i.test(c.req.header('prefer') ?? '') };
+}
+
+async function claimFor(deps: ClaimRoutesDeps, c: Context<AppEnv>, { pools, ...order }: Order): Promise<Claimed> {
+  const actor = c.get('actor');
+  const [first, ...others] = pools;
+  if (first === undefined) throw new Error('a claim names no pool');
+  assertTenantAllowed(actor, order.body.tenant);
+  for (const pool of pools) assertPoolAllowed(actor, pool);
+  refuseLongWait(order);
+  if (order.body.coldFallback) await requireColdFallback(deps.redis, pools, order.body);
+  const trace = c.get('trace');
+  const command: ClaimCommand = {
+    ...order,
+    pools: [first, ...others],
+    keyId: actor.keyId,
+    trace: trace?.traceId,
+    hungUp: () => c.req.raw.signal,
+  };
+  return timeClaim(deps.metrics, trace, () => claimInstance(deps, command));
+}
+
+function refuseLongWait({ body: { waitMs }, respondAsync }: Pick<Order, 'body' | 'respondAsync'>): void {
+  if (waitMs <= longestSyncWaitMs || respondAsync) return;
+  throw validationFailed(
+    [{ in: 'body', path: 'waitMs', message: `at most ${longestSyncWaitMs} without \`Prefer: respond-async\`` }],
+    'Send that header and follow the claim, or wait shorter and ask again.',
+  );
+}
+
+async function timeClaim(
+  metrics: ClaimRoutesDeps['metrics'],
+  trace: RequestTrace | undefined,
+  claim: () => Promise<Claimed>,
+): Promise<Claimed> {
+  const startedAt = performance.now();
+  const end = metrics.claimSeconds.startTimer();
   try {
     const claimed = await claim();
-    end({ path: claimed.receipt?.path ?? 'none', outcome: 'ok' });
+    const { receipt } = claimed.claim;
+    end({ path: receipt?.path ?? 'none', outcome: 'ok' });
+    if (receipt !== undefined && !claimed.replayed) recordTimings({ metrics, trace }, startedAt, receipt);
     return claimed;
   } catch (error) {
     end({ path: 'none', outcome: isThawError(error) ? error.code : 'internal' });

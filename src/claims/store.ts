@@ -6,28 +6,45 @@ import { ClaimId, InstanceId } from '#src/platform/ids.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis, redisTimeMs } from '#src/platform/redis.ts';
 import { type PageQuery, readNewest } from '#src/platform/sorted-page.ts';
-import { Claim, ClaimState, claimStatesBefore, Endpoint, Receipt } from './claim.ts';
+import { Claim, ClaimState, claimStatesBefore, Endpoint, type EndReason, Receipt } from './claim.ts';
 import { claimKeys } from './keys.ts';
 
 const activateScript = loadLuaScript(import.meta.url, './lua/activate-claim.lua');
 const endScript = loadLuaScript(import.meta.url, './lua/end-claim.lua');
 const findLostScript = loadLuaScript(import.meta.url, './lua/find-lost-claims.lua');
+const touchScript = loadLuaScript(import.meta.url, './lua/touch-claim.lua');
+const warnScript = loadLuaScript(import.meta.url, './lua/warn-claims.lua');
 const forgetScript = loadLuaScript(import.meta.url, './lua/forget-claims.lua');
 
-/** Reserved → active. Answers the state that was found: anything but `reserved` means that nothing was changed. */
+/** How long the holder of a claim with `ack` has to acknowledge it. */
+const ackWithinMs = 30_000;
+
+const Activated = z.tuple([
+  z.union([ClaimState, z.literal('gone'), z.literal('').transform(() => undefined)]),
+  z.union([z.literal('').transform(() => undefined), z.coerce.number()]),
+]);
+
+/**
+ * Reserved → active, or bound where it is to be acknowledged, by `ackBy`. `before` is the state that was found: anything but `reserved` means that
+ * nothing was changed; `gone`, that its instance was lost meanwhile.
+ */
 export async function activateClaim(
   redis: Redis,
   id: ClaimId,
-  result: { readonly receipt: Receipt; readonly endpoints: readonly Endpoint[] },
-): Promise<ClaimState | undefined> {
-  const fields = hashFields({ receipt: result.receipt, endpoints: result.endpoints });
-  const reply = await activateScript.run(redis, [claimKeys.claim(id), claimKeys.leases], [id, ...fields]);
-  return z.union([ClaimState, z.literal('').transform(() => undefined)]).parse(reply);
+  { ack, receipt, endpoints }: { readonly receipt: Receipt; readonly endpoints: readonly Endpoint[]; readonly ack: boolean },
+): Promise<{ before: ClaimState | 'gone' | undefined; state: 'active' | 'bound'; ackBy: number | undefined }> {
+  const keys = [claimKeys.claim(id), claimKeys.leases, claimKeys.warnings];
+  const reply = await activateScript.run(redis, keys, [keyPrefix, id, ack ? ackWithinMs : '', ...hashFields({ receipt, endpoints })]);
+  const [before, ackBy] = Activated.parse(reply);
+  return { before, state: ack ? 'bound' : 'active', ackBy };
 }
 
 export interface ClaimEnd {
   readonly to: 'released' | 'expired' | 'lost' | 'failed';
-  readonly reason: string;
+  readonly reason: EndReason;
+  /** What happened, in words. Absent for what is due: the record tells what was over. */
+  readonly detail?: string;
+  readonly exitCode?: number | undefined;
   /** Narrows what the transition table allows. */
   readonly from?: readonly ClaimState[];
   /** Only when its lease, or its reservation, is over by Redis' clock. */
@@ -48,13 +65,14 @@ export interface EndedClaim {
 }
 
 /** Atomic. A claim that fails gives its idempotency key free. */
-export async function endClaim(redis: Redis, id: string, { to, reason, from, onlyWhenDue = false }: ClaimEnd): Promise<EndedClaim> {
+export async function endClaim(redis: Redis, id: string, end: ClaimEnd): Promise<EndedClaim> {
+  const { to, reason, detail = '', exitCode = '', from, onlyWhenDue = false } = end;
   const allowed = claimStatesBefore(to).filter((state) => from === undefined || from.includes(state));
   const reply = EndReply.parse(
     await endScript.run(
       redis,
-      [claimKeys.claim(id), claimKeys.leases, claimKeys.ended],
-      [id, to, allowed.map((state) => `${state},`).join(''), reason.slice(0, 1000), onlyWhenDue ? 1 : 0, keyPrefix],
+      [claimKeys.claim(id), claimKeys.leases, claimKeys.ended, claimKeys.warnings],
+      [keyPrefix, id, to, allowed.map((state) => `${state},`).join(''), onlyWhenDue ? 1 : 0, reason, detail.slice(0, 1000), exitCode],
     ),
   );
   const [before, ended, instance, node] = reply;
@@ -78,7 +96,7 @@ export async function requireClaim(redis: Redis, id: string): Promise<Claim> {
 
 export function claimNotFound(id: string): ThawError {
   return new ThawError('claim_not_found', `there is no claim ${id}`, {
-    fix: 'GET /v1/claims lists those there are; one that ended is kept for a day.',
+    fix: 'GET /v1/claims lists those there are; one that ended is kept for 7 days.',
   });
 }
 
@@ -89,6 +107,16 @@ export async function listClaims(redis: Redis, query: PageQuery & { readonly ten
   const found = await Promise.all(members.map((id) => getClaim(redis, id)));
   const items = found.filter((claim) => claim !== undefined);
   return nextCursor === undefined ? { items } : { items, nextCursor };
+}
+
+/** Notes that a claim is in use: where the pool's lease.idleMs is set, its lease ends when it is not. */
+export async function touchClaim(redis: Redis, id: string): Promise<void> {
+  await touchScript.run(redis, [claimKeys.claim(id), claimKeys.leases], [id]);
+}
+
+/** Announces the end of at most `count` leases that are almost over. Answers how many it looked at. */
+export async function warnClaims(redis: Redis, count: number): Promise<number> {
+  return z.number().parse(await warnScript.run(redis, [claimKeys.warnings], [keyPrefix, count]));
 }
 
 /** At most `count` claims whose lease or reservation is over. */
@@ -115,7 +143,10 @@ const ClaimHash = z.object({
   receipt: jsonField(Receipt).exactOptional(),
   createdAt: z.coerce.number(),
   expiresAt: z.coerce.number(),
+  ackBy: z.coerce.number().exactOptional(),
+  warmAt: z.coerce.number().exactOptional(),
   endedAt: z.coerce.number().exactOptional(),
+  exitCode: z.coerce.number().exactOptional(),
 });
 
 function parseClaim(hash: Readonly<Record<string, string>>): Claim | undefined {

@@ -1,8 +1,9 @@
+import type { InstanceLoss } from '#src/instances/lose-instance.ts';
 import type { EndClaimDeps } from './release-claim.ts';
-import { endClaim, findDueClaims, findLostClaims, forgetClaims } from './store.ts';
+import { endClaim, findDueClaims, findLostClaims, forgetClaims, warnClaims } from './store.ts';
 
 const batch = 100;
-const dayMs = 24 * 3_600_000;
+const keptMs = 7 * 24 * 3_600_000;
 
 /**
  * Ends every claim whose lease is over, and takes back what was reserved by a request that died before it could record the
@@ -16,30 +17,41 @@ export async function expireClaims(deps: EndClaimDeps): Promise<void> {
   }
 }
 
+/** What is due may be held, reserved by a request that died, or waiting in a process that is gone. */
 async function expireClaim({ redis, jobs }: EndClaimDeps, id: string): Promise<void> {
-  const expired = await endClaim(redis, id, { to: 'expired', reason: 'its lease ended', onlyWhenDue: true });
-  const reason = 'the request that reserved it ended before the instance was bound';
-  const { release } = expired.before === 'reserved' ? await endClaim(redis, id, { to: 'failed', reason, onlyWhenDue: true }) : expired;
+  const expired = await endClaim(redis, id, { to: 'expired', reason: 'expired', onlyWhenDue: true });
+  const details: Readonly<Record<string, string>> = {
+    reserved: 'the request that reserved it ended before the instance was bound',
+    waiting: 'the API process that it waited in ended',
+  };
+  const detail = details[expired.before ?? ''];
+  const { release } =
+    detail === undefined ? expired : await endClaim(redis, id, { to: 'failed', reason: 'failed', detail, onlyWhenDue: true });
   if (release) await jobs.destroy(release.node, release.instance);
+}
+
+/** Announces leases that are almost over, so that their holders can renew them in time. */
+export async function warnOfExpiry({ redis }: Pick<EndClaimDeps, 'redis'>): Promise<void> {
+  while ((await warnClaims(redis, batch)) === batch);
 }
 
 /** Ends the claims whose instance died without anyone telling: the backstop of loseClaim. */
 export async function loseOrphanedClaims(deps: EndClaimDeps): Promise<void> {
   for (let rank = 0; ; ) {
     const { looked, lost } = await findLostClaims(deps.redis, rank, batch);
-    for (const id of lost) await loseClaim(deps, id, 'its instance is gone');
+    for (const id of lost) await loseClaim(deps, id, { reason: 'node_lost', detail: 'its instance is gone' });
     if (looked < batch) return;
     rank += looked - lost.length;
   }
 }
 
 /** Ends a claim whose instance ended by itself or with its node. */
-export async function loseClaim({ redis, jobs }: EndClaimDeps, id: string, reason: string): Promise<void> {
-  const { release } = await endClaim(redis, id, { to: 'lost', reason });
+export async function loseClaim({ redis, jobs }: EndClaimDeps, id: string, loss: InstanceLoss): Promise<void> {
+  const { release } = await endClaim(redis, id, { to: 'lost', ...loss });
   if (release) await jobs.destroy(release.node, release.instance);
 }
 
-/** Removes claims that ended a day ago: as long as an idempotency key can still ask for them. */
+/** Removes claims that ended a week ago. */
 export async function forgetOldClaims({ redis }: Pick<EndClaimDeps, 'redis'>): Promise<void> {
-  while ((await forgetClaims(redis, dayMs, batch)) === batch);
+  while ((await forgetClaims(redis, keptMs, batch)) === batch);
 }

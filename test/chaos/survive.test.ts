@@ -85,7 +85,7 @@ describe('kill -9', () => {
     await thaw.start();
     const next = await thaw.rest.claim('web', { tenant: 'next' });
     const expired = await thaw.rest.getClaim(short.id);
-    expect(expired).toMatchObject({ state: 'expired', endReason: expect.stringContaining('lease') });
+    expect(expired).toMatchObject({ state: 'expired', endDetail: expect.stringContaining('lease') });
     expect(Date.parse(expired.endedAt ?? '')).toBeLessThan(Date.parse(next.createdAt));
     await eventually(() => requireSilence(short));
     await expectHeld([...held, await talk(next)]);
@@ -99,7 +99,11 @@ describe('kill -9', () => {
     await pretendAnotherBoot(thaw);
     await thaw.start();
     for (const { claim } of held) {
-      expect(await thaw.rest.getClaim(claim.id)).toMatchObject({ state: 'lost', endReason: expect.stringContaining('was restarted') });
+      expect(await thaw.rest.getClaim(claim.id)).toMatchObject({
+        state: 'lost',
+        endReason: 'node_lost',
+        endDetail: expect.stringContaining('was restarted'),
+      });
       await requireSilence(claim);
     }
     await thaw.rest.untilWarm('web', poolSize);

@@ -29,7 +29,8 @@ describe('a claim', () => {
     expect(answer.status).toBe(201);
     const held = parseClaim(answer);
     expect(held).toMatchObject({ state: 'active', tenant: 'acme', receipt: { path: 'hot', golden: 'web@1' } });
-    expect((await fetch(held.instance.endpoints[0]?.url ?? '')).ok).toBe(true);
+    const [endpoint] = held.instance.endpoints;
+    expect((await fetch(`http://${endpoint?.host}:${endpoint?.port}`)).ok).toBe(true);
     const [bound] = (await service.engine.list()).filter((one) => one.boundTo !== undefined);
     expect(bound).toMatchObject({ id: held.instance.id, boundTo: { claim: held.id, tenant: 'acme', expiresAt: held.expiresAt } });
   });
@@ -117,6 +118,7 @@ describe('an idempotency key', () => {
     const first = await claim('acme', key, { env: { A: '1', B: '2' } });
     const same = await claim('acme', key, { env: { B: '2', A: '1' } });
     expect(parseClaim(same)).toEqual(parseClaim(first));
+    expect([first, same].map((answer) => answer.headers.get('idempotency-replayed'))).toEqual([null, 'true']);
     expect(await claim('acme', key, { env: { A: '1' } })).toMatchObject({ status: 409, body: { code: 'idempotency_key_reused' } });
   });
 
@@ -151,16 +153,26 @@ describe('an idempotency key', () => {
 });
 
 describe('a request that does not fit', () => {
-  it('fields without behaviour are refused by name', async () => {
+  it('a cold start that the template does not allow is refused', async () => {
     await fillPool(service, { ready: 1, max: 1 });
-    const answer = await claim('acme', {}, { waitMs: 100, coldFallback: true });
-    expect(answer).toMatchObject({ status: 422, body: { code: 'validation_failed' } });
-    expect(answer.body).toMatchObject({
-      errors: [
-        { in: 'body', path: 'waitMs', message: 'not supported yet' },
-        { in: 'body', path: 'coldFallback', message: 'not supported yet' },
-      ],
-    });
+    const answer = await claim('acme', {}, { coldFallback: true });
+    expect(answer).toMatchObject({ status: 422, body: { code: 'validation_failed', errors: [{ in: 'body', path: 'coldFallback' }] } });
+  });
+
+  it('a cold start of a golden is refused', async () => {
+    await fillPool(service, { ready: 1, max: 1 });
+    for (const asked of [{ golden: 'web@1' }, { minGolden: 1 }, { maxAgeMs: 1000 }]) {
+      const message = `a cold start has no golden, and ${Object.keys(asked)[0]} asks for one`;
+      const answer = await claim('acme', {}, { coldFallback: true, ...asked });
+      expect(answer).toMatchObject({ status: 422, body: { errors: [{ in: 'body', path: 'coldFallback', message }] } });
+    }
+  });
+
+  it('a wait that no proxy would survive takes Prefer: respond-async', async () => {
+    await fillPool(service, { ready: 1, max: 1 });
+    expect(await claim('acme', {}, { waitMs: 25_001 })).toMatchObject({ status: 422, body: { errors: [{ path: 'waitMs' }] } });
+    expect((await claim('acme', { prefer: 'respond-async' }, { waitMs: 25_001 })).status).toBe(201);
+    expect((await claim('acme', { prefer: 'respond-async' }, { waitMs: 300_001 })).status).toBe(422);
   });
 
   it('a lease above the pool’s is refused with the limit', async () => {

@@ -3,6 +3,7 @@ import { ClaimRequest } from '#src/claims/claim.ts';
 import { claimInstance } from '#src/claims/claim-instance.ts';
 import { type AgentDirectory, openAgentDirectory } from '#src/nodes/agent-directory.ts';
 import { systemClock } from '#src/platform/clock.ts';
+import { createLogger } from '#src/platform/log.ts';
 import { connectRedis } from '#src/platform/redis.ts';
 import { fillPool, startService, type TestService } from '#test/support/service.ts';
 
@@ -14,6 +15,16 @@ afterEach(() => service.close());
 
 it('a claim asks Redis twice and the node once', async () => {
   await fillPool(service, { ready: 3, max: 6 });
+  expect(await countSteps({ tenant: 'acme' }, { respondAsync: false })).toEqual(['evalsha', 'the node', 'evalsha']);
+});
+
+it('a claim that is answered while it waits asks Redis once', async () => {
+  await fillPool(service, { ready: 0, max: 1 });
+  expect(await countSteps({ tenant: 'acme', waitMs: 60_000, minGolden: 99 }, { respondAsync: true })).toEqual(['evalsha']);
+});
+
+/** What a claim asks of others until it is answered. */
+async function countSteps(body: object, { respondAsync }: { readonly respondAsync: boolean }): Promise<string[]> {
   const redis = connectRedis(service.config.redisUrl ?? '');
   const asked: string[] = [];
   const sendCommand = redis.sendCommand.bind(redis);
@@ -26,15 +37,28 @@ it('a claim asks Redis twice and the node once', async () => {
     asked.push('the node');
     return agents.ask(node, call);
   };
-  const deps = { redis, agents: { ask }, clock: systemClock, jobs: { destroy: async () => {} }, fingerprint: () => 'f' };
+  const closing = new AbortController();
+  const seat = { called: new Promise<never>(() => {}), [Symbol.dispose]: () => {} };
+  const deps = {
+    redis,
+    agents: { ask },
+    clock: systemClock,
+    waitingRoom: { id: 'none', closing: closing.signal, enter: async () => seat, close: async () => {} },
+    log: createLogger('error', 'test'),
+    endpointUrl: () => 'http://x',
+    jobs: { destroy: async () => {} },
+    fingerprint: () => 'f',
+  };
+  const request = { pools: ['web'] as [string], body: ClaimRequest.parse(body), keyId: 'key-1', respondAsync };
+  const command = { ...request, hungUp: () => new AbortController().signal };
   try {
-    const command = { pool: 'web', body: ClaimRequest.parse({ tenant: 'acme' }), keyId: 'key-1' };
     await claimInstance(deps, { ...command, idempotencyKey: 'warms the script cache' });
     asked.length = 0;
     await claimInstance(deps, { ...command, idempotencyKey: 'k2' });
-    expect(asked).toEqual(['evalsha', 'the node', 'evalsha']);
+    return [...asked];
   } finally {
+    closing.abort();
     redis.disconnect();
     agents.close();
   }
-});
+}

@@ -17,7 +17,7 @@ const Pool = z.object({ status: z.object({ warm: z.number(), claimed: z.number()
 const Claim = z.object({
   id: z.string(),
   state: z.string(),
-  instance: z.object({ id: z.string(), endpoints: z.array(z.object({ url: z.string() })) }),
+  instance: z.object({ id: z.string(), endpoints: z.array(z.object({ host: z.string(), port: z.number() })) }),
 });
 
 it('template, golden, pool, claim, talk, release, refill: over HTTP, through a kill of the API and of Redis', async () => {
@@ -58,7 +58,8 @@ it('template, golden, pool, claim, talk, release, refill: over HTTP, through a k
   await waitForWarm(3);
 
   const held = await ask(Claim, 'POST', '/v1/pools/search/claims', { tenant: 'acme', env: { PLAN: 'gold' } });
-  const talk = async () => (await fetch(held.instance.endpoints[0]?.url ?? '')).status;
+  const [endpoint] = held.instance.endpoints;
+  const talk = async () => (await fetch(`http://${endpoint?.host}:${endpoint?.port}`)).status;
   expect(await talk()).toBe(200);
 
   await api.kill();
