@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Config } from '#src/platform/config.ts';
 import { isErrnoError } from '#src/platform/errno.ts';
+import { newSecret } from './secret.ts';
 
 export interface AdminKey {
   readonly key: string;
@@ -26,12 +26,7 @@ export function findAdminKey({ apiKey, paths }: KeyConfig): string | undefined {
   try {
     return readFileSync(paths.adminKey, 'utf8').trim() || undefined;
   } catch (error) {
-    if (isErrnoError(error, 'ENOENT', 'EACCES')) return undefined;
+    if (isErrnoError(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return undefined;
     throw error;
   }
-}
-
-/** The secret of an API key: 192 bits. */
-export function newSecret(): string {
-  return `thaw_${randomBytes(24).toString('base64url')}`;
 }

@@ -1,9 +1,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { hashSecret, keyIdOf } from '#src/api/key.ts';
-import { deleteKey, listKeys, registerKey } from '#src/api/key-store.ts';
+import { allKeys, registerKey, revokeKey } from '#src/api/key-store.ts';
 import { registerAdminKey } from '#src/api/register-admin-key.ts';
+import { hashSecret, keyIdOf } from '#src/api/secret.ts';
 import { parseConfig } from '#src/platform/config.ts';
 import { startProcess } from '#test/support/processes.ts';
 import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
@@ -18,7 +18,7 @@ beforeEach(() => server.redis.flushall());
 
 const given = 'given-by-the-environment';
 const idOf = (secret: string) => keyIdOf(hashSecret(secret));
-const known = async () => (await listKeys(server.redis)).map(({ id }) => id);
+const known = async () => (await allKeys(server.redis)).map(({ id }) => id);
 
 describe('the start of the API', () => {
   it('makes the data directory and an admin key that works', async () => {
@@ -34,13 +34,13 @@ describe('the start of the API', () => {
     }
   });
 
-  it('does not bring a deleted admin key back while there is another', async () => {
+  it('does not bring a revoked admin key back while there is another', async () => {
     await using directory = await makeTempDir();
     const config = parseConfig({ THAW_DATA_DIR: directory.path });
     await registerAdminKey(server.redis, config);
     const [made] = await known();
     const { id: other } = await registerKey(server.redis, 'another-admin-key', 'ops', 'admin');
-    await deleteKey(server.redis, made ?? '');
+    await revokeKey(server.redis, made ?? '');
     await registerAdminKey(server.redis, config);
     expect(await known()).toEqual([other]);
   });
