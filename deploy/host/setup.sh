@@ -53,6 +53,8 @@ find_missing() {
   want umoci umoci
   if [ "$for_tests" ]; then
     want docker-registry docker-registry
+    want python3 python3
+    want curl curl
     has_static_busybox || missing="$missing busybox-static"
   fi
   if has_fitting_criu; then criu_missing=; else criu_missing=yes; fi
