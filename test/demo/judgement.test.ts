@@ -21,7 +21,7 @@ function visitOf(n: number, own: Partial<WhoAmI> = {}): Visit {
     id: `clm-${n}`,
     state: 'active',
     tenant,
-    instance: { id: `ins-${n}`, endpoints: [{ name: 'http', url: 'http://127.0.0.1:1' }] },
+    instance: { id: `ins-${n}`, endpoints: [{ name: 'http', host: '127.0.0.1', port: 1 }] },
   };
   const second = { ...first, counter: first.counter + 1, notes: [...first.notes, note] };
   return { tenant, claim, endpoint: 'http://127.0.0.1:1', note, claimMs: n, firstAnswerMs: 2 * n, restoreMs: 100 * n, first, second };

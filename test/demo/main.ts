@@ -69,7 +69,8 @@ function explainKept(screen: Screen, service: Service): void {
   screen.line(
     `  curl -s -X POST $THAW/v1/pools/search/claims -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' -d '{"tenant":"me"}'`,
   );
-  screen.line('  curl -s $ENDPOINT/whoami                      # the url under endpoints in the answer');
+  screen.line('  ENDPOINT=http://HOST:PORT                     # both under endpoints in the answer');
+  screen.line('  curl -s $ENDPOINT/whoami');
   screen.line('  curl -s "$ENDPOINT/search?q=harbour+light"');
   screen.line('  curl -s -X DELETE $THAW/v1/claims/$CLAIM -H "Authorization: Bearer $KEY"');
   screen.line('  curl -s $THAW/v1/pools/search -H "Authorization: Bearer $KEY"\n');

@@ -20,7 +20,7 @@ const Claim = z.object({
   id: z.string(),
   state: z.string(),
   tenant: z.string(),
-  instance: z.object({ id: z.string(), endpoints: z.array(z.object({ name: z.string(), url: z.string() })).min(1) }),
+  instance: z.object({ id: z.string(), endpoints: z.array(z.object({ name: z.string(), host: z.string(), port: z.number() })).min(1) }),
 });
 export type Claim = z.infer<typeof Claim>;
 

@@ -32,7 +32,8 @@ export async function visitInstance(thaw: ThawClient, pool: string, tenant: stri
     env: { PLAN: 'pro' },
     secrets: { API_TOKEN: randomBytes(12).toString('hex') },
   });
-  const endpoint = claim.instance.endpoints[0]?.url ?? '';
+  const [at] = claim.instance.endpoints;
+  const endpoint = `http://${at?.host}:${at?.port}`; // on this machine no gateway is needed
   const first = await askWhoAmI(endpoint);
   const firstAnswerMs = performance.now() - sentAt;
   const note = `${tenant} was here (${claim.id})`;
