@@ -60,7 +60,7 @@ export interface Left {
   readonly waiting: number;
 }
 
-/** Ends a claim that waits no longer. Where its caller never learned its id (`isKnown`), nothing of it is kept: such claims come again and again. */
+/** Ends a claim that waits no longer. Nothing is kept of one whose id nobody was told (not `isKnown`): such claims come again and again. */
 export async function leaveLine(
   redis: Redis,
   claim: Claim['id'],

@@ -88,7 +88,7 @@ const words: Readonly<Record<string, string>> = {
   'instance.destroyed': 'the instance was destroyed',
   'instance.failed': 'the instance failed',
   'claim.waiting': 'the claim waited in line',
-  'claim.reserved': 'the instance was reserved and bound',
+  'claim.reserved': 'the instance was reserved for it',
   'claim.bound': 'it waited to be acknowledged',
   'claim.active': 'the tenant held it',
   'claim.renewed': 'the lease was renewed',

@@ -5,7 +5,7 @@ import { type AgentDirectory, openAgentDirectory } from '#src/nodes/agent-direct
 import { systemClock } from '#src/platform/clock.ts';
 import { createLogger } from '#src/platform/log.ts';
 import { connectRedis } from '#src/platform/redis.ts';
-import { fillPool, startService, type TestService } from '#test/support/service.ts';
+import { fillPool, startService, type TestService, waitUntil } from '#test/support/service.ts';
 
 let service: TestService;
 beforeEach(async () => {
@@ -38,12 +38,16 @@ async function countSteps(body: object, { respondAsync }: { readonly respondAsyn
     return agents.ask(node, call);
   };
   const closing = new AbortController();
-  const seat = { called: new Promise<never>(() => {}), [Symbol.dispose]: () => {} };
+  let seated = 0;
+  const enter = async () => {
+    seated++;
+    return { called: new Promise<never>(() => {}), [Symbol.dispose]: () => void seated-- };
+  };
   const deps = {
     redis,
     agents: { ask },
     clock: systemClock,
-    waitingRoom: { id: 'none', closing: closing.signal, enter: async () => seat, close: async () => {} },
+    waitingRoom: { id: 'none', closing: closing.signal, enter, close: async () => {} },
     log: createLogger('error', 'test'),
     endpointUrl: () => 'http://x',
     jobs: { destroy: async () => {} },
@@ -58,6 +62,7 @@ async function countSteps(body: object, { respondAsync }: { readonly respondAsyn
     return [...asked];
   } finally {
     closing.abort();
+    await waitUntil(async () => expect(seated).toBe(0));
     redis.disconnect();
     agents.close();
   }

@@ -59,6 +59,7 @@ describe('the main job', () => {
     const expected = claims.map(({ id, tenant, expiresAt, instance }) => ({
       ...{ instance: instance.id, claim: id, tenant, expiresAt, env: { PLAN: 'gold' }, labels: { order: '4711' } },
       secrets: ['API_TOKEN'], // the test app answers their names only
+      identity: { instance: instance.id, tenant, seed: expect.stringMatching(/^[0-9a-f]{64}$/) },
     }));
     expect(answers.map(({ binding }) => binding)).toEqual(expected);
   });
