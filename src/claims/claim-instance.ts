@@ -94,8 +94,8 @@ async function reserveReachable({ redis, clock }: ClaimInstanceDeps, request: Re
 }
 
 /** As it was when it joined the line: it may have been served since, and then there is more to read of it. */
-function waitingClaim({ body: { tenant, labels } }: ClaimCommand, id: ClaimId, { createdAt, pool }: Waiting): Claim {
-  return { id, state: 'waiting', pool, tenant, labels, endpoints: [], createdAt, expiresAt: createdAt };
+function waitingClaim({ body: { tenant, labels, waitMs } }: ClaimCommand, id: ClaimId, { createdAt, pool }: Waiting): Claim {
+  return { id, state: 'waiting', pool, tenant, labels, endpoints: [], createdAt, expiresAt: createdAt + waitMs };
 }
 
 function fresh(claim: Claim | undefined): Claimed | undefined {

@@ -128,7 +128,7 @@ export const Claim = z.object({
   endpoints: z.array(Endpoint),
   receipt: Receipt.exactOptional(),
   createdAt: z.number(),
-  /** Of a waiting claim: its lease has not begun. */
+  /** Of a waiting claim: until when it waits; its lease has not begun. */
   expiresAt: z.number(),
   ackBy: z.number().exactOptional(),
   endedAt: z.number().exactOptional(),

@@ -152,14 +152,15 @@ describe('limits', () => {
   it('of a pool: held, per minute, waiting', async () => {
     await fillPool(service, { ready: 3, max: 6 });
     await limited({ held: 1 });
+    const waits = { waitMs: 5000 };
     const { id } = parseClaim(await claim());
     expect(await claim()).toMatchObject({ status: 429, body: { code: 'quota_exceeded', limit: { name: 'held', value: 1, pool: 'web' } } });
-    expect((await claim({ tenant: 'other' })).status).toBe(201);
+    expect((await claim({ tenant: 'other', ...waits })).status).toBe(201);
     await service.request('DELETE', `/v1/claims/${id}`);
-    expect((await claim()).status).toBe(201);
+    expect((await claim(waits)).status).toBe(201);
 
     await limited({ claimsPerMinute: 1 });
-    expect((await claim({ tenant: 'fast' })).status).toBe(201);
+    expect((await claim({ tenant: 'fast', ...waits })).status).toBe(201);
     const refused = await claim({ tenant: 'fast' });
     expect(refused).toMatchObject({ status: 429, body: { limit: { name: 'claimsPerMinute' } } });
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(50);

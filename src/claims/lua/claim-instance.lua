@@ -112,7 +112,7 @@ end
 if #lines == 0 then return refusal end
 
 record(lines[1])
-redis.call('HSET', KEYS[1], 'state', 'waiting', 'api', ARGV[10], 'lines', table.concat(lines, ','), 'wantsGolden', wants[1], 'wantsMin', wants[2],
+redis.call('HSET', KEYS[1], 'state', 'waiting', 'expiresAt', now + waitMs, 'api', ARGV[10], 'lines', table.concat(lines, ','), 'wantsGolden', wants[1], 'wantsMin', wants[2],
   'wantsMaxAge', wants[3])
 redis.call('ZADD', KEYS[4], now + waitMs + 2000, claimId)
 redis.call('ZADD', prefix .. 'tenant-waiting:' .. tenant, now, claimId)
