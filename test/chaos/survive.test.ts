@@ -62,6 +62,25 @@ describe('kill -9', () => {
     expect(thaw.pids().up).toBe(before.up);
   });
 
+  it.each<[ProcessName, 'gateway' | 'direct']>([
+    ['worker', 'gateway'],
+    ['agent', 'gateway'],
+    ['api', 'direct'],
+  ])('of %s cuts no connection to an instance that does not pass through it (%s)', async (victim, way) => {
+    const [held] = await hold(1, `connected-${victim}`);
+    if (held === undefined) throw new Error('nothing is held');
+    const { id, instance } = held.claim;
+    const [endpoint] = instance.endpoints;
+    const url = way === 'direct' ? `http://${endpoint?.host}:${endpoint?.port}` : (endpoint?.url ?? '');
+    const headers: Record<string, string> = way === 'direct' ? {} : { 'Thaw-Token': await thaw.rest.mintToken(id) };
+    const answer = fetch(`${url.replace(/\/$/, '')}/hook?sleepMs=6000`, { method: 'POST', body: 'still here', headers });
+    const before = thaw.pids();
+    await thaw.kill(victim);
+    await thaw.untilReplaced(victim, before);
+    expect((await answer).status).toBe(403); // the app's own answer, late: this call carries no hook token
+    await expectHeld([held]);
+  });
+
   it('of thaw up ends its processes, and the next one adopts what runs', async () => {
     const held = await hold(2, 'through-up');
     const before = thaw.pids();

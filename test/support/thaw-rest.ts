@@ -137,6 +137,11 @@ export function connectRest(url: string, key: string) {
       }
       return items;
     },
+    /** A token for the gateway, good until the claim ends. */
+    mintToken: async (id: string): Promise<string> => {
+      const answer = await send(z.object({ token: z.string() }), 'POST', `/v1/claims/${id}/tokens`, { singleUse: false });
+      return answer.token;
+    },
     release: (id: string) => send(Claim, 'DELETE', `/v1/claims/${id}`),
     listInstances: () => list(Instance, '/v1/instances'),
     getInstance: (id: string) => send(Instance, 'GET', `/v1/instances/${id}`),
