@@ -6,9 +6,10 @@ criu_prefix=$thaw/criu
 
 # Kernel 6.16 refuses SO_PASSCRED on inet sockets, which CRIU works around since 4.2; 6.13 split the vvar mapping (4.1).
 # From 6.11 on, glibc 2.41 draws random numbers through the vDSO, and clones dumped by a CRIU before 4.2 may share that
-# state: the glibc is the container image's, unknown here, so 6.11 already means 4.2.
+# state: the glibc is the container image's, unknown here, so 6.11 already means 4.2. Below, 3.19 is the oldest that knows
+# `network-lock skip`, which every dump of ours asks for; Debian 12's 3.17 refuses the option and with it the dump.
 criu_required() {
-  if [ "$(version_number "$(uname -r)")" -ge 6011 ]; then echo 4.2; else echo 3.17; fi
+  if [ "$(version_number "$(uname -r)")" -ge 6011 ]; then echo 4.2; else echo 3.19; fi
 }
 
 # 4.2.1-1 becomes 4002: the patch level never mattered.
