@@ -15,13 +15,17 @@ import { openWaitingRoom } from '#src/claims/waiting-room.ts';
 import { createCriuEngine } from '#src/engine/criu/criu-engine.ts';
 import { findCriu } from '#src/engine/criu/find-criu.ts';
 import { createImageStore } from '#src/engine/criu/images/image-store.ts';
+import { readRegistryDigest } from '#src/engine/criu/images/registry-digest.ts';
 import { openInstanceAccess } from '#src/engine/criu/instance-access.ts';
 import type { Engine, InstanceAccess } from '#src/engine/engine.ts';
 import { createMemoryEngine } from '#src/engine/memory/memory-engine.ts';
 import { createEgressSwitch } from '#src/engine/sandbox/local/egress-switch.ts';
 import { createLocalSandboxes } from '#src/engine/sandbox/local/local-sandboxes.ts';
 import { goldenSource } from '#src/goldens/golden-source.ts';
+import type { GoldensNamed } from '#src/goldens/keep/drop-golden.ts';
+import { openRefreshSchedules, type RefreshSchedules } from '#src/goldens/refresh-schedules.ts';
 import { removeTemplate } from '#src/goldens/remove-template.ts';
+import { recordGoldenRestore } from '#src/goldens/restore-times.ts';
 import type { InstanceLoss } from '#src/instances/lose-instance.ts';
 import type { GoldenSource } from '#src/instances/restore-instance.ts';
 import type { ColdStarts } from '#src/instances/start-cold.ts';
@@ -43,7 +47,7 @@ import { type NodeJobs, openNodeJobs } from '#src/pools/node-jobs.ts';
 import { countRestore } from '#src/pools/restore-counts.ts';
 import { countRestorePhases } from '#src/pools/restore-phases.ts';
 import { recordRestoreTime } from '#src/pools/restore-times.ts';
-import { poolsOfTemplate } from '#src/pools/store.ts';
+import { goldensNamed, poolsOfTemplate } from '#src/pools/store.ts';
 import { requireTemplate } from '#src/templates/store.ts';
 import { workloadOf } from '#src/templates/template.ts';
 
@@ -52,6 +56,7 @@ export async function composeApi(config: Config, log: Logger) {
   const redis = connectImpatientRedis(redisUrlOf(config));
   const agents = openAgentDirectory(redis, config.agentToken);
   const jobs = openNodeJobs(redis);
+  const schedules = openRefreshSchedules(redis);
   const events = openEventFeed(redis, () => connectRedis(redisUrlOf(config)));
   const auditLog = openAuditLog({ redis, log });
   const waitingRoom = openWaitingRoom(redis, () => connectRedis(redisUrlOf(config)));
@@ -83,7 +88,9 @@ export async function composeApi(config: Config, log: Logger) {
     ...{ endpointUrl, gatewayTokens, readTarget: readGatewayTarget },
     metrics: createMetrics(),
     fingerprint: await openFingerprint(config.paths.fingerprintKey),
+    keepSchedule: (template) => schedules.keep(template),
     poolsOf: (template) => poolsOfTemplate(redis, template),
+    goldensNamed: (template) => goldensNamed(redis, template),
     removeTemplate: (template, ifMatch) => removeTemplate({ redis, jobs }, template, ifMatch),
   };
   return {
@@ -98,6 +105,7 @@ export async function composeApi(config: Config, log: Logger) {
       await auditLog.close();
       await spans?.close();
       await jobs.close();
+      await schedules.close();
       agents.close();
       redis.disconnect();
     },
@@ -115,8 +123,13 @@ export interface WorkerDeps {
   readonly jobs: NodeJobs;
   readonly goldens: GoldenSource;
   readonly coldStarts: ColdStarts;
+  readonly schedules: RefreshSchedules;
+  /** What an image's tag stands for in its registry now; undefined where images are simulated. */
+  readonly imageDigest: ((image: string, signal: AbortSignal) => Promise<string>) | undefined;
   readonly node: string;
   readonly bootId: string;
+  readonly goldenDiskBytes: number | undefined;
+  readonly goldensNamed: GoldensNamed;
   /** Restores that may run at once. */
   readonly restoresAtOnce: number;
   onInstanceLost(id: InstanceId, loss: InstanceLoss): Promise<void>;
@@ -128,9 +141,17 @@ export async function composeWorker(config: Config, log: Logger, engine: Engine)
   const redis = connectRedis(redisUrlOf(config));
   const subscriber = connectRedis(redisUrlOf(config));
   const jobs = openNodeJobs(redis);
+  const schedules = openRefreshSchedules(redis);
   return {
     ...{ redis, subscriber, engine, log, jobs, clock: systemClock, node: config.node, bootId: readBootId() },
     goldens: countedGoldens(redis),
+    schedules,
+    imageDigest:
+      config.engine === 'memory'
+        ? undefined
+        : (image, signal) => readRegistryDigest({ ...config, tmpDir: config.paths.images }, image, signal),
+    goldenDiskBytes: config.goldenDiskBytes,
+    goldensNamed: (template) => goldensNamed(redis, template),
     coldStarts: {
       spec: async (template) => {
         const { spec } = await requireTemplate(redis, template);
@@ -145,6 +166,7 @@ export async function composeWorker(config: Config, log: Logger, engine: Engine)
     },
     close: async () => {
       await jobs.close();
+      await schedules.close();
       await engine.close();
       redis.disconnect();
       subscriber.disconnect();
@@ -154,14 +176,15 @@ export async function composeWorker(config: Config, log: Logger, engine: Engine)
 
 /** The engine of this node. Throws node_unfit when the machine can not run it. */
 export async function openEngine(config: Config): Promise<Engine> {
-  const { paths, tag, memoryReserveBytes, diskReserveBytes } = config;
+  const { paths, tag, memoryReserveBytes, diskReserveBytes, goldenKeys } = config;
   if (config.engine === 'memory') return createMemoryEngine({ clock: systemClock, timings: simulatedTimings });
   if (config.sandbox === 'pod') throw unfit('THAW_SANDBOX=pod is not supported yet', 'Use THAW_SANDBOX=local.');
   const criu = findCriu();
   if (criu === undefined) throw unfit('CRIU is not installed', 'Run `sh deploy/host/setup.sh`; `thaw doctor` tells what else is missing.');
   return createCriuEngine({
-    ...{ paths, tag, criu, memoryReserveBytes, diskReserveBytes },
+    ...{ paths, tag, criu, memoryReserveBytes, diskReserveBytes, goldenKeys },
     images: createImageStore({ ...config, directory: paths.images }),
+    imageAccess: config,
     sandboxes: createLocalSandboxes({ tag, dataDir: paths.dataDir, runDir: paths.run, hostPorts: config.hostPorts }),
   });
 }
@@ -179,8 +202,8 @@ export function openAgentAccess({ engine, paths, tag }: Config): InstanceAccess 
 const simulatedTimings = { startMs: 2000, checkpointMs: 300, restoreMs: 60, bindMs: 1 };
 
 /**
- * Counts restores for the metrics. That a restore worked does not yet clear the golden's failures: the planner does, once a
- * clone of it has lived for a while (forgiveness).
+ * What else follows a restore: who waits in line is served, the metrics and the pool's times are told. That it worked does not yet clear the
+ * golden's failures: the planner does, once a clone of it has lived for a while (forgiveness).
  */
 function countedGoldens(redis: Redis): GoldenSource {
   const source = goldenSource(redis);
@@ -190,10 +213,11 @@ function countedGoldens(redis: Redis): GoldenSource {
       await countRestore(redis, problem.code);
       await source.failed(clone, problem);
     },
-    restored: async ({ pool }, timingsMs) => {
+    restored: async ({ pool, golden }, timingsMs) => {
       if (pool !== '') await serveLine(redis, pool); // first: someone waits
       await Promise.all([countRestore(redis, 'warm'), countRestorePhases(redis, timingsMs)]);
-      if (pool !== '') await recordRestoreTime(redis, pool, timingsMs.total);
+      if (pool !== '')
+        await Promise.all([recordRestoreTime(redis, pool, timingsMs.total), recordGoldenRestore(redis, golden, timingsMs.total)]);
     },
   };
 }

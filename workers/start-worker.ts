@@ -7,7 +7,7 @@ import { controlQueue, nodeQueue, openQueue, openWorker, requeueActive, type Wor
 import { repeat } from '#src/platform/repeat.ts';
 import { noteEarlyExit } from '#src/pools/note-early-exit.ts';
 import { Planner } from '#src/pools/planner.ts';
-import { processHousekeeping } from './control/housekeeping.ts';
+import { controlJobProcessor } from './control/process-job.ts';
 import { watchExits } from './node/exits.ts';
 import { keepBeating } from './node/heartbeat.ts';
 import { nodeJobProcessor } from './node/process-job.ts';
@@ -20,13 +20,16 @@ const reconcileEveryMs = 10_000;
 const housekeepingEveryMs = 10_000;
 /** Jobs wait for their bounds inside the worker, so that destroys and captures never wait for a long refill. */
 const jobsAtOnce = 100;
+/** A registry that is slow to answer holds up no housekeeping. */
+const controlJobsAtOnce = 4;
 /** A job that was lost without a restart of its worker runs again after this long, however often that happens. */
 const stalls = { lockDuration: 10_000, stalledInterval: 5000, maxStalledCount: 1_000_000 };
 const stopDeadlineMs = 3000;
 
 /**
- * Runs everything a worker does until `stop`; `agent` is the address that the heartbeat tells the API. Before anything can be handed out, leases that ended meanwhile are ended and
- * what runs is made to agree with what is recorded. Instances are not children of the worker: they go on running after it.
+ * Runs everything a worker does until `stop`; `agent` is the address that the heartbeat tells the API. Before any job runs, leases that ended
+ * meanwhile are ended and what runs is made to agree with what is recorded. Instances are not children of the worker: they go on running after
+ * it.
  */
 export async function startWorker(deps: WorkerDeps, agent: string): Promise<{ stop(): Promise<void> }> {
   const { log } = deps;
@@ -61,6 +64,7 @@ export async function startWorker(deps: WorkerDeps, agent: string): Promise<{ st
   };
 }
 
+/** Early exits are noted first: on the one connection, their look at the instance is sent before the exit is recorded. */
 function watchEveryExit(deps: WorkerDeps): () => void {
   const stopNoting = deps.engine.onExit((exit) => {
     noteEarlyExit(deps.redis, exit.id).catch((err: unknown) => deps.log.error({ err, instance: exit.id }, 'an early exit was not counted'));
@@ -87,16 +91,10 @@ async function takeUpJobs({ redis, node, jobs }: WorkerDeps): Promise<number> {
     ({ pool, role, state }) => pool !== '' && role === 'clone' && (state === 'restoring' || state === 'preparing'),
   );
   const starting = instances.filter(({ role, state }) => role === 'cold' && (state === 'starting' || state === 'preparing'));
-  for (const [kind, of] of [
-    ['destroy', releasing],
-    ['restore', coming],
-    ['start', starting],
-  ] as const)
-    await jobs.repeat(
-      node,
-      kind,
-      of.map(({ id }) => id),
-    );
+  const idsOf = (some: typeof instances) => some.map(({ id }) => id);
+  await jobs.repeat(node, 'destroy', idsOf(releasing));
+  await jobs.repeat(node, 'restore', idsOf(coming));
+  await jobs.repeat(node, 'start', idsOf(starting));
   return orphans;
 }
 
@@ -104,9 +102,15 @@ async function openJobWorkers(deps: WorkerDeps, stopping: AbortSignal): Promise<
   const control = openQueue(controlQueue, deps.redis);
   await control.upsertJobScheduler('housekeeping', { every: housekeepingEveryMs }, { name: 'housekeeping' });
   await control.close();
+  // What is wrong with one template's schedule keeps no node from its work; the next PUT of the template or start of a worker tries again.
+  await deps.schedules.keepAll().catch((err: unknown) => deps.log.error({ err }, 'the schedules of templates could not be put right'));
   const processNodeJob = nodeJobProcessor(deps);
+  const processControlJob = controlJobProcessor(deps);
   const workers = [
-    openWorker(controlQueue, deps.redis, () => processHousekeeping(deps), stalls),
+    openWorker(controlQueue, deps.redis, (job, signal) => processControlJob(job, AbortSignal.any([signal, stopping])), {
+      concurrency: controlJobsAtOnce,
+      ...stalls,
+    }),
     openWorker(nodeQueue(deps.node), deps.redis, (job, signal) => processNodeJob(job, AbortSignal.any([signal, stopping])), {
       concurrency: jobsAtOnce,
       ...stalls,

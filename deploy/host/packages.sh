@@ -33,7 +33,7 @@ read_candidates() {
 
 ask_apt() {
   # shellcheck disable=SC2086 # a list of names
-  candidates=$(apt-cache policy $packages redis-server valkey-server criu patchelf 2>>"$log" |
+  candidates=$(apt-cache policy $packages redis-server valkey-server criu patchelf checkpointctl 2>>"$log" |
     awk '/^[^ ]/ { name = $1 } $1 == "Candidate:" && $2 != "(none)" { print name $2 }')
 }
 
@@ -109,6 +109,10 @@ finish_install() {
     if has systemctl; then logged systemctl disable "$service" || true; fi
     if has update-rc.d; then logged update-rc.d "$service" disable || true; fi
   done
+  # Of podman nothing may wait for the next boot: its socket is a way to root.
+  if grep -qx podman "$work/new" && has systemctl; then
+    logged systemctl disable podman.service podman.socket podman-restart.service podman-auto-update.service podman-auto-update.timer || true
+  fi
   if grep -qs 'Thaw set-up' "$policy"; then rm -f "$policy"; fi
   rm -f "$work/before"
 }

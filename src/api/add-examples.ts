@@ -1,10 +1,11 @@
 import { answerExamples, componentExamples, parameterExamples } from './openapi-examples.ts';
-import { componentName, type JsonSchema, type MediaType, type OpenApiDocument } from './openapi-model.ts';
+import { componentName, type JsonSchema, type MediaType, type OpenApiDocument, operationsOf } from './openapi-model.ts';
 
 /** Gives an example to each parameter, body and success answer that has none. Problems have theirs by their codes. */
-export function addExamples({ components, paths }: OpenApiDocument): void {
-  const exampleOf = (schema: JsonSchema = {}) => exampleFor(schema, components.schemas);
-  for (const { operationId, parameters = [], requestBody, responses } of Object.values(paths).flatMap((item) => Object.values(item))) {
+export function addExamples(document: OpenApiDocument): void {
+  const exampleOf = (schema: JsonSchema = {}) => exampleFor(schema, document.components.schemas);
+  for (const { operation } of operationsOf(document)) {
+    const { operationId, parameters = [], requestBody, responses } = operation;
     for (const parameter of parameters) {
       const example = parameter.schema.example ?? parameterExamples[parameter.name];
       if (parameter.in === 'path' && example !== undefined) parameter.example = example;

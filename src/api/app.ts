@@ -5,6 +5,9 @@ import { type ClaimRoutesDeps, claimRoutes } from '#src/claims/routes.ts';
 import { tenantRoutes } from '#src/claims/tenants/routes.ts';
 import { timelineRoutes } from '#src/claims/timeline-routes.ts';
 import { aliasRoutes } from '#src/goldens/alias-routes.ts';
+import { exportRoutes } from '#src/goldens/export-routes.ts';
+import { notesRoutes } from '#src/goldens/notes-routes.ts';
+import { refreshRoutes } from '#src/goldens/refresh-routes.ts';
 import { type GoldenRoutesDeps, goldenRoutes } from '#src/goldens/routes.ts';
 import { instanceRoutes } from '#src/instances/routes.ts';
 import { nodeRoutes } from '#src/nodes/routes.ts';
@@ -39,7 +42,8 @@ export interface ApiDeps
     HealthDeps,
     ClaimTokenRoutesDeps,
     EventsRoutesDeps,
-    AuthenticateDeps {
+    AuthenticateDeps,
+    Pick<GoldenRoutesDeps, 'goldensNamed'> {
   readonly auditLog: AuditLog;
   readonly clientOf: ReadClient;
   readonly jobs: ClaimRoutesDeps['jobs'] & GoldenRoutesDeps['jobs'];
@@ -71,7 +75,10 @@ export function createApiApp(deps: ApiDeps): OpenAPIHono<AppEnv> {
   healthRoutes(app, deps);
   templateRoutes(app, deps);
   goldenRoutes(app, deps);
+  notesRoutes(app, deps);
   aliasRoutes(app, deps);
+  exportRoutes(app, deps);
+  refreshRoutes(app, deps);
   poolRoutes(app, deps);
   claimRoutes(app, deps);
   tenantRoutes(app, deps);

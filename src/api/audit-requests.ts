@@ -4,6 +4,7 @@ import { shorten } from '#src/platform/http/validation-failed.ts';
 import type { AuditLog } from './audit-log.ts';
 import { createRateLimiter } from './rate-limit.ts';
 import type { FindRoute } from './route-table.ts';
+import { isSafeMethod } from './safe-method.ts';
 
 /** Who is turned away at the door (no valid key, over the key's rate limit) can not fill the log: beyond this such requests are only counted. */
 const turnedAwayLimit = { perSecond: 10, burst: 100 };
@@ -14,8 +15,7 @@ export function auditRequests(auditLog: AuditLog, findRoute: FindRoute): Middlew
   const takeTurnedAway = createRateLimiter(() => performance.now());
   return async (c, next) => {
     await next();
-    const { method } = c.req;
-    if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return;
+    if (isSafeMethod(c.req.method)) return;
     const isTurnedAway = c.var.actor === undefined || c.var.problem === 'rate_limited';
     if (isTurnedAway && !takeTurnedAway(c.var.actor?.keyId ?? '', turnedAwayLimit).allowed) return auditLog.leaveOut(1);
     auditLog.append(entryOf(c, findRoute(c)?.operationId ?? 'none'));

@@ -15,48 +15,49 @@ interface Entry {
 }
 
 export interface KeyCache {
-  lookUp(sha256: string): Promise<ApiKey | undefined>;
+  /** By what `find` takes: the sha256 of a secret, or the id of a key. */
+  lookUp(handle: string): Promise<ApiKey | undefined>;
 }
 
-export function createKeyCache(find: (sha256: string) => Promise<ApiKey | undefined>): KeyCache {
+export function createKeyCache(find: (handle: string) => Promise<ApiKey | undefined>): KeyCache {
   const entries = new Map<string, Entry>();
-  const fetch = (sha256: string, usedAt: number): Entry => {
-    const entry = { key: find(sha256), freshUntil: performance.now() + freshMs, usedAt };
+  const fetch = (handle: string, usedAt: number): Entry => {
+    const entry = { key: find(handle), freshUntil: performance.now() + freshMs, usedAt };
     entry.key.catch(() => {
-      if (entries.get(sha256) === entry) entries.delete(sha256); // Redis away: the next request asks again
+      if (entries.get(handle) === entry) entries.delete(handle); // Redis away: the next request asks again
     });
     return entry;
   };
   setInterval(() => void renew(entries, fetch), renewEveryMs).unref();
   return {
-    lookUp: (sha256) => {
+    lookUp: (handle) => {
       const now = performance.now();
-      const known = entries.get(sha256);
+      const known = entries.get(handle);
       if (known !== undefined && known.freshUntil > now) {
         known.usedAt = now;
         return known.key;
       }
       if (entries.size >= sizeMax) entries.clear();
-      const entry = fetch(sha256, now);
-      entries.set(sha256, entry);
+      const entry = fetch(handle, now);
+      entries.set(handle, entry);
       return entry.key;
     },
   };
 }
 
 /** Keys that are known and in use are asked for again before they are stale; an entry is replaced only by an answer. */
-async function renew(entries: Map<string, Entry>, fetch: (sha256: string, usedAt: number) => Entry): Promise<void> {
-  for (const [sha256, entry] of entries) {
+async function renew(entries: Map<string, Entry>, fetch: (handle: string, usedAt: number) => Entry): Promise<void> {
+  for (const [handle, entry] of entries) {
     const isWanted = performance.now() - entry.usedAt < inUseMs && (await entry.key.catch(() => undefined)) !== undefined;
     if (!isWanted) {
-      if (entry.freshUntil < performance.now()) entries.delete(sha256);
+      if (entry.freshUntil < performance.now()) entries.delete(handle);
       continue;
     }
-    const next = fetch(sha256, entry.usedAt);
+    const next = fetch(handle, entry.usedAt);
     const isAnswered = await next.key.then(
       () => true,
       () => false,
     );
-    if (isAnswered && entries.get(sha256) === entry) entries.set(sha256, { ...next, usedAt: entry.usedAt });
+    if (isAnswered && entries.get(handle) === entry) entries.set(handle, { ...next, usedAt: entry.usedAt });
   }
 }

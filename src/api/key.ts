@@ -6,12 +6,13 @@ import { RateLimit } from './rate-limit.ts';
 
 export const KeyId = z.string().regex(/^key-[0-9a-f]{16}$/, 'key- and 16 hex digits');
 
-const Pools = z.array(Name).min(1).max(100);
+/** The pools that a key or a token is limited to. */
+export const PoolNames = z.array(Name).min(1).max(100);
 
 /** What a key is good for; what is absent is not limited. */
 export const KeyScope = z
   .strictObject({
-    pools: Pools.exactOptional().openapi({ description: 'The only pools it may claim from' }),
+    pools: PoolNames.exactOptional().openapi({ description: 'The only pools it may claim from' }),
     tenant: Tenant.exactOptional().openapi({ description: 'The only tenant it acts for and sees' }),
   })
   .openapi('KeyScope');

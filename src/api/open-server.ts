@@ -6,6 +6,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { AppEnv } from '#src/platform/http/access.ts';
 import type { Logger } from '#src/platform/log.ts';
 import type { Gateway } from './gateway/gateway.ts';
+import { refuseUnreadable } from './refuse-unreadable.ts';
 import { followTlsFiles, readTlsPair, type TlsPaths } from './tls-files.ts';
 
 export interface ServerParts {
@@ -45,6 +46,7 @@ export async function openServer({ app, gateway, log }: ServerParts, tls: TlsPat
     else void gateway.handle(address, request, response);
   };
   server.on('request', answer);
+  server.on('clientError', refuseUnreadable);
   server.on('checkContinue', (request, response) => {
     if (gateway.addressOf(request) === undefined) response.writeContinue(); // an instance says itself whether it wants the body
     answer(request, response);

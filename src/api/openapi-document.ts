@@ -4,7 +4,7 @@ import { problems } from '#src/platform/errors.ts';
 import type { AppEnv } from '#src/platform/http/access.ts';
 import { addExamples } from './add-examples.ts';
 import { correctRequired } from './correct-required.ts';
-import { type OpenApiDocument, readOpenApi } from './openapi-model.ts';
+import { type OpenApiDocument, operationsOf, readOpenApi } from './openapi-model.ts';
 import { problemExamples, problemTable } from './problem-reference.ts';
 
 const description = `Golden checkpoints of slow containers, pools of warm clones, and claims on them.
@@ -69,28 +69,27 @@ function addTags(document: OpenApiDocument): void {
     'keys',
     'audit',
   ];
-  for (const [path, item] of Object.entries(document.paths)) {
-    const noun = path.split('/').findLast((part) => nouns.includes(part)) ?? 'health';
-    for (const operation of Object.values(item)) operation.tags = [noun];
+  for (const { path, operation } of operationsOf(document)) {
+    operation.tags = [path.split('/').findLast((part) => nouns.includes(part)) ?? 'health'];
   }
   document.tags = [...nouns, 'health'].map((name) => ({ name }));
 }
 
 /** As they are usually written, whatever a route calls them: clients in TypeScript have to name them. */
-function nameHeaders({ paths }: OpenApiDocument): void {
-  for (const { parameters = [] } of Object.values(paths).flatMap((item) => Object.values(item))) {
-    for (const parameter of parameters) {
+function nameHeaders(document: OpenApiDocument): void {
+  for (const { operation } of operationsOf(document)) {
+    for (const parameter of operation.parameters ?? []) {
       if (parameter.in === 'header') parameter.name = parameter.name.replaceAll(/\b[a-z]/g, (letter) => letter.toUpperCase());
     }
   }
 }
 
 /** The limit holds for every body, also one that nobody asked for; see app.ts. */
-function addBodyLimit({ paths }: OpenApiDocument): void {
+function addBodyLimit(document: OpenApiDocument): void {
   const { status, title } = problems.body_too_large;
-  for (const [method, { responses }] of Object.values(paths).flatMap((item) => Object.entries(item))) {
+  for (const { method, operation } of operationsOf(document)) {
     if (method === 'get') continue;
-    responses[status] ??= {
+    operation.responses[status] ??= {
       description: `\`body_too_large\`: ${title}`,
       content: {
         'application/problem+json': {

@@ -55,12 +55,22 @@ export const componentExamples: Readonly<Record<string, object>> = {
     fingerprint: { arch: 'x64', kernel: '6.18.0', engine: 'criu', criu: '4.2.1', runc: '1.1.5', cgroup: 'v2' },
     ...{ timingsMs: { coldStart: 11_900, dump: 900, total: 1100 }, createdAt: at },
   },
-  Alias: { alias: 'stable', golden: 7 },
+  Alias: {
+    ...{ alias: 'stable', golden: 7, previous: 6, etag: '7-2' },
+    history: [
+      { golden: 7, movedAt: later, by: 'thaw' },
+      { golden: 6, movedAt: at, by: 'ops' },
+    ],
+  },
   AliasRequest: { golden: 7 },
   Pool: {
     ...{ name: 'search', template: 'search', golden: 'stable', size: { ready: 5, max: 20 } },
     ...{ lease: { defaultMs: 900_000, maxMs: 86_400_000 }, perTenant: { held: 3 } },
-    status: { warm: 5, restoring: 0, claimed: 3, wanted: 5, golden: 'search@7' },
+    rollout: { surge: 1, soakMs: 5000, deadlineMs: 600_000, maxRestoreFactor: 3 },
+    status: {
+      ...{ warm: 5, restoring: 0, claimed: 3, wanted: 5, golden: 'search@7', updated: 5, outdated: 0, failed: 0 },
+      rollout: { from: 'search@6', to: 'search@7', state: 'complete', startedAt: at, deadline: later, endedAt: at },
+    },
     ...{ etag, createdAt: at, updatedAt: at },
   },
   PoolAdvice: {
@@ -121,6 +131,7 @@ export const answerExamples: Readonly<Record<string, unknown>> = {
   'claimByChoice 202': waiting,
   'releaseClaim 200': ended,
   'verifyGolden 202': { ...operation, kind: 'verify-golden', state: 'queued', steps: [] },
+  'refreshTemplate 202': { ...operation, kind: 'refresh-template', state: 'queued', steps: [] },
   'cancelOperation 200': { ...operation, state: 'cancelled' },
   'cordonNode 200': { ...componentExamples.Node, state: 'cordoned' },
   'getClaimLogs 200 text/plain': 'listening on 8080\nGET /healthz 200\n',

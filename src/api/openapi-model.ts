@@ -60,6 +60,11 @@ const OpenApiDocument = z.looseObject({
 });
 export type OpenApiDocument = z.infer<typeof OpenApiDocument>;
 
+/** What may be asked, with the path and the method (lower case) under which it is. */
+export function operationsOf({ paths }: OpenApiDocument): { path: string; method: string; operation: Operation }[] {
+  return Object.entries(paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ path, method, operation })));
+}
+
 /** The document itself, not a copy: its fields keep their order. */
 export function readOpenApi(document: unknown): OpenApiDocument {
   if (isOpenApi(document)) return document;

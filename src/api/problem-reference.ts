@@ -1,4 +1,5 @@
 import { type ProblemCode, problems, ThawError } from '#src/platform/errors.ts';
+import { problemCodes } from '#src/platform/failure.ts';
 import { problemOf } from '#src/platform/http/problem.ts';
 
 /** The table of all problems as Markdown, for people. */
@@ -10,14 +11,12 @@ export function problemTable(): string {
 /** Of each problem what an answer with it looks like: `components.examples` of openapi.yaml, by code. */
 export function problemExamples(): Record<string, { summary: string; value: object }> {
   return Object.fromEntries(
-    codes.map((code) => [
+    problemCodes.map((code) => [
       code,
       { summary: problems[code].title, value: problemOf(exampleOf(code), '9b2f9a0c-5d0e-4d7c-8f4b-0d7f3b1f7a11') },
     ]),
   );
 }
-
-const codes: readonly ProblemCode[] = Object.keys(problems).filter((code): code is ProblemCode => code in problems);
 
 /** Where the words of a real one help most. The others say their title. */
 const worded: Partial<Record<ProblemCode, ThawError>> = {

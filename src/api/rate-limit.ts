@@ -17,9 +17,9 @@ export interface RateDecision {
 }
 
 interface Bucket {
-  used: number;
-  at: number;
-  fullAt: number;
+  readonly used: number;
+  readonly at: number;
+  readonly fullAt: number;
 }
 
 /** Buckets that are full again are forgotten when there are so many. */
@@ -31,13 +31,13 @@ export function createRateLimiter(nowMs: () => number) {
   return (id: string, { perSecond, burst }: RateLimit): RateDecision => {
     const now = nowMs();
     const perMs = perSecond / 1000;
-    const bucket = buckets.get(id) ?? { used: 0, at: now, fullAt: now };
-    const before = Math.max(0, bucket.used - (now - bucket.at) * perMs);
+    const bucket = buckets.get(id);
+    const before = bucket === undefined ? 0 : Math.max(0, bucket.used - (now - bucket.at) * perMs);
     const allowed = before + 1 <= burst;
     const used = allowed ? before + 1 : before;
     const resetMs = used / perMs;
     if (buckets.size >= sizeMax) forgetFull(buckets, now);
-    buckets.set(id, Object.assign(bucket, { used, at: now, fullAt: now + resetMs }));
+    buckets.set(id, { used, at: now, fullAt: now + resetMs });
     const retryAfterMs = allowed ? 0 : (before + 1 - burst) / perMs;
     return { allowed, remaining: Math.max(0, Math.floor(burst - used)), resetMs, retryAfterMs };
   };

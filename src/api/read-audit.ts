@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { decodeCursor, encodeCursor, type Page } from '#src/platform/http/list.ts';
+import { decodeCursor, encodeCursor, type ListQuery, type Page } from '#src/platform/http/list.ts';
 import { validationFailed } from '#src/platform/http/validation-failed.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import { type AuditEntry, StoredAuditEntry } from './audit-entry.ts';
@@ -24,11 +24,7 @@ type Found = { readonly id: string; readonly entry: AuditEntry };
  * Newest first. A page may be short, even empty, though there is a next one: no request looks at more than 10,000 entries.
  * Throws validation_failed for a cursor that is none.
  */
-export async function listAudit(
-  redis: Redis,
-  filter: AuditFilter,
-  page: { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<Page<AuditEntry>> {
+export async function listAudit(redis: Redis, filter: AuditFilter, page: ListQuery): Promise<Page<AuditEntry>> {
   const items: AuditEntry[] = [];
   let end = page.cursor === undefined ? '+' : `(${streamIdOf(page.cursor)}`;
   for (let looked = 0; looked < lookedMax; looked += batchSize) {

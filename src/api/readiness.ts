@@ -3,6 +3,7 @@ import type { AgentDirectory } from '#src/nodes/agent-directory.ts';
 import type { Node } from '#src/nodes/node.ts';
 import { listNodes } from '#src/nodes/store.ts';
 import type { Clock } from '#src/platform/clock.ts';
+import { messageOf } from '#src/platform/errors.ts';
 import type { Redis } from '#src/platform/redis.ts';
 
 export interface ReadinessDeps {
@@ -35,7 +36,7 @@ export function openReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
       const problem = nodes.length === 0 ? 'no node has reported; start a worker' : `no node can serve claims: ${told.join(', ')}`;
       return { ready: false, problems: [problem], warnings };
     } catch (error) {
-      return { ready: false, problems: [`Redis: ${error instanceof Error ? error.message : String(error)}`], warnings: [] };
+      return { ready: false, problems: [`Redis: ${messageOf(error)}`], warnings: [] };
     }
   };
 }

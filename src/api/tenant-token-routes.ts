@@ -3,6 +3,7 @@ import { Tenant } from '#src/claims/claim.ts';
 import { type AppEnv, assertPoolAllowed, assertTenantAllowed, requireRole } from '#src/platform/http/access.ts';
 import { jsonBody, jsonResponse, problemResponses } from '#src/platform/http/json.ts';
 import { Name } from '#src/platform/ids.ts';
+import { PoolNames } from './key.ts';
 import type { TenantTokens } from './tenant-tokens.ts';
 
 const longestTtlMs = 3_600_000;
@@ -10,12 +11,7 @@ const longestTtlMs = 3_600_000;
 const TokenRequest = z
   .strictObject({
     ttlMs: z.number().int().min(1000).max(longestTtlMs).default(900_000),
-    pools: z
-      .array(Name)
-      .min(1)
-      .max(100)
-      .exactOptional()
-      .openapi({ description: 'The only pools it may claim from; absent: those of the key that asks' }),
+    pools: PoolNames.exactOptional().openapi({ description: 'The only pools it may claim from; absent: those of the key that asks' }),
   })
   .openapi('TokenRequest', { example: { ttlMs: 900_000, pools: ['web'] } });
 

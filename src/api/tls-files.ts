@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:https';
 import { createSecureContext } from 'node:tls';
 import { isErrnoError } from '#src/platform/errno.ts';
-import { ThawError } from '#src/platform/errors.ts';
+import { messageOf, ThawError } from '#src/platform/errors.ts';
 import type { Logger } from '#src/platform/log.ts';
 
 export interface TlsPaths {
@@ -21,8 +21,7 @@ export async function readTlsPair(paths: TlsPaths): Promise<TlsPair> {
   try {
     createSecureContext({ cert, key });
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ThawError('node_unfit', `${paths.certPath} and ${paths.keyPath} are no certificate with its key: ${why}`, {
+    throw new ThawError('node_unfit', `${paths.certPath} and ${paths.keyPath} are no certificate with its key: ${messageOf(error)}`, {
       fix: 'THAW_TLS_CERT is a PEM file of the certificate and those between it and the root; THAW_TLS_KEY one of its private key.',
       cause: error,
     });
@@ -57,7 +56,7 @@ export function followTlsFiles(server: Server, paths: TlsPaths, first: TlsPair, 
       last = `${pair.cert}${pair.key}`;
       log.info({ ...paths }, 'TLS: the renewed certificate is served');
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = messageOf(error);
       if (problem !== lastProblem)
         log.error({ err: error }, 'TLS: the changed files can not be used; the certificate before is still served');
       lastProblem = problem;

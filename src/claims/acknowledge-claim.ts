@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis } from '#src/platform/redis.ts';
 import { type Claim, ClaimState, hasClaimEnded } from './claim.ts';
+import { claimEnded, notHeldYet } from './claim-refusals.ts';
 import { claimKeys } from './keys.ts';
-import { claimEnded, notHeldYet } from './renew-claim.ts';
-import { requireClaim } from './store.ts';
+import { claimNotFound, requireClaim } from './store.ts';
 
 const acknowledgeScript = loadLuaScript(import.meta.url, './lua/acknowledge-claim.lua');
 
@@ -12,8 +12,9 @@ const acknowledgeScript = loadLuaScript(import.meta.url, './lua/acknowledge-clai
 export async function acknowledgeClaim(redis: Redis, id: string): Promise<Claim> {
   const reply = await acknowledgeScript.run(redis, [claimKeys.claim(id), claimKeys.leases], [keyPrefix, id]);
   const before = z.union([ClaimState, z.literal('')]).parse(reply);
+  if (before === '') throw claimNotFound(id);
   const claim = await requireClaim(redis, id);
   if (before === 'waiting' || before === 'reserved') throw notHeldYet(claim);
-  if (before !== '' && hasClaimEnded(before)) throw claimEnded(claim, before);
+  if (hasClaimEnded(before)) throw claimEnded(claim, before);
   return claim;
 }

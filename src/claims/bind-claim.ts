@@ -5,7 +5,6 @@ import type { AgentDirectory } from '#src/nodes/agent-directory.ts';
 import { type Clock, elapsedMs } from '#src/platform/clock.ts';
 import { isThawError, ThawError } from '#src/platform/errors.ts';
 import type { ClaimId } from '#src/platform/ids.ts';
-import type { Logger } from '#src/platform/log.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import type { Claim, ClaimRequest, Endpoint, Receipt } from './claim.ts';
 import type { Reservation } from './reserve-instance.ts';
@@ -18,7 +17,6 @@ export interface BindClaimDeps {
   readonly redis: Redis;
   readonly agents: Pick<AgentDirectory, 'ask'>;
   readonly clock: Clock;
-  readonly log: Pick<Logger, 'error'>;
   readonly endpointUrl: EndpointUrl;
 }
 

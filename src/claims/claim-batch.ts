@@ -12,6 +12,7 @@ export const BatchRequest = z.strictObject({ claims: z.array(ChoiceRequest).min(
 
 const BatchItem = z.object({
   status: z.number().int().openapi({ description: 'What a request of its own would have been answered with', example: 201 }),
+  replayed: z.literal(true).optional().openapi({ description: 'An earlier request with the same idempotency key made it' }),
   claim: ClaimView.optional(),
   problem: Failure.extend({ retryAfterMs: z.number().optional() }).optional(),
 });
@@ -31,7 +32,7 @@ export async function claimBatch(
     claims.map(async (request, index) => {
       try {
         const made = await claim(request, index);
-        return { status: 201, claim: viewClaim(made.claim, actor) };
+        return { status: 201, ...(made.replayed && { replayed: true as const }), claim: viewClaim(made.claim, actor) };
       } catch (error) {
         if (!isThawError(error)) throw error;
         const { retryAfterMs } = error;

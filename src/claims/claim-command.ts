@@ -1,3 +1,4 @@
+import type { Logger } from '#src/platform/log.ts';
 import type { InstanceJobs } from '#src/pools/run-plan.ts';
 import type { BindClaimDeps } from './bind-claim.ts';
 import type { Claim, ClaimRequest } from './claim.ts';
@@ -8,6 +9,7 @@ export interface ClaimInstanceDeps extends BindClaimDeps {
   readonly jobs: Pick<InstanceJobs, 'destroy'>;
   readonly fingerprint: Fingerprint;
   readonly waitingRoom: WaitingRoom;
+  readonly log: Pick<Logger, 'error'>;
 }
 
 export interface ClaimCommand {
@@ -21,7 +23,7 @@ export interface ClaimCommand {
   readonly respondAsync: boolean;
   /** The caller hung up; asked for only while the claim waits. */
   hungUp(): AbortSignal;
-  readonly trace?: string | undefined;
+  readonly trace: string | undefined;
 }
 
 export interface Claimed {

@@ -1,7 +1,7 @@
-import { ThawError } from '#src/platform/errors.ts';
+import { isThawError, ThawError } from '#src/platform/errors.ts';
 import { type ClaimId, newClaimId } from '#src/platform/ids.ts';
 import { unreachablePatienceMs, unreachablePauseMs } from './bind-claim.ts';
-import { BindFailure, bindOrGiveUp } from './bind-or-give-up.ts';
+import { BindFailure, bindOrGiveUp, mostTries } from './bind-or-give-up.ts';
 import type { Claim } from './claim.ts';
 import type { Attempt, ClaimCommand, Claimed, ClaimInstanceDeps } from './claim-command.ts';
 import { bindFailed } from './claim-refusals.ts';
@@ -10,8 +10,6 @@ import { poolEmpty } from './pool-empty.ts';
 import { type ReserveRequest, reserveInstance, type Waiting } from './reserve-instance.ts';
 import { serveInTurn, serveLater } from './serve-in-turn.ts';
 
-/** Instances that are tried for one request; each that can not be bound is destroyed. */
-const mostTries = 3;
 /** Beside the time it may wait. */
 const deadlineMs = 10_000;
 
@@ -32,7 +30,7 @@ export async function claimInstance(deps: ClaimInstanceDeps, command: ClaimComma
       if (claimed !== undefined) return claimed;
     } catch (error) {
       if (!(error instanceof BindFailure)) throw error;
-      failure = bindFailed(command.pools, tries + 1, error.cause);
+      failure = isThawError(error.cause, 'node_unreachable') ? error.cause : bindFailed(command.pools, tries + 1, error.cause);
     }
   }
   throw failure ?? bindFailed(command.pools, mostTries);
@@ -58,7 +56,6 @@ async function tryOnce(
       fingerprint,
       again,
       api: deps.waitingRoom.id,
-      trace: command.trace,
       body: { ...command.body, waitMs },
     };
     const outcome = await reserveReachable(deps, request);
@@ -75,9 +72,9 @@ async function tryOnce(
   }
 }
 
-/** Throws node_unreachable when all that is warm stays on nodes that do not answer. */
+/** Throws node_unreachable when all that is warm stays on nodes that do not answer: at once, when such a node has had its time already. */
 async function reserveReachable({ redis, clock }: ClaimInstanceDeps, request: ReserveRequest) {
-  const untilMs = clock.nowMs() + unreachablePatienceMs;
+  const untilMs = clock.nowMs() + (request.again ? 0 : unreachablePatienceMs);
   for (let { again } = request; ; again = true) {
     const outcome = await reserveInstance(redis, { ...request, again });
     if (outcome === 'empty' || !('unreachable' in outcome)) return outcome;

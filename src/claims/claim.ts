@@ -8,7 +8,7 @@ export type ClaimState = z.infer<typeof ClaimState>;
 /** The states a claim can go to. What has ended stays ended. */
 const transitions: Readonly<Record<ClaimState, readonly ClaimState[]>> = {
   waiting: ['reserved', 'released', 'failed'],
-  reserved: ['bound', 'active', 'released', 'failed'],
+  reserved: ['waiting', 'bound', 'active', 'released', 'failed'],
   bound: ['active', 'released', 'expired', 'lost'],
   active: ['released', 'expired', 'lost'],
   released: [],
@@ -33,10 +33,10 @@ export const Tenant = z
 
 const VariableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'a name of letters, digits and _');
 const Variables = recordOf(VariableName, z.string().max(65_536)).refine((all) => Object.keys(all).length <= 256, 'at most 256');
-const Labels = recordOf(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/), z.string().max(256)).refine(
-  (all) => Object.keys(all).length <= 64,
-  'at most 64',
-);
+const LabelName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/, 'a name of 1 to 63 letters, digits and . _ / -, beginning with a letter or digit');
+const Labels = recordOf(LabelName, z.string().max(256)).refine((all) => Object.keys(all).length <= 64, 'at most 64');
 const LeaseMs = z.number().int().min(1000).openapi({ description: 'Of the pool when absent; at most its lease.maxMs', example: 600_000 });
 
 /** Longer than this no proxy on the way keeps a request open. */

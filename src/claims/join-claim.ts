@@ -7,6 +7,8 @@ import { getClaim } from './store.ts';
 import { reservationOf } from './wait-in-line.ts';
 
 const joinPollMs = 20;
+/** Of one that waits in line: its turn may be minutes away. */
+const waitingPollMs = 200;
 /** How long the request that reserved has, before one that repeats it finishes its work. */
 const joinPatienceMs = 2000;
 
@@ -35,6 +37,6 @@ export async function joinClaim(deps: ClaimInstanceDeps, attempt: Attempt, id: C
         return bound && { claim: bound, replayed: true };
       }
     }
-    await deps.clock.sleep(joinPollMs);
+    await deps.clock.sleep(claim.state === 'waiting' ? waitingPollMs : joinPollMs);
   }
 }

@@ -2,23 +2,25 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { AgentDirectory } from '#src/nodes/agent-directory.ts';
 import { maxLogBytes } from '#src/nodes/agent-protocol.ts';
 import { isThawError } from '#src/platform/errors.ts';
-import { type Actor, type AppEnv, assertTenantAllowed, requireRole, visibleTenant } from '#src/platform/http/access.ts';
+import { type AppEnv, assertTenantAllowed, requireRole, visibleTenant } from '#src/platform/http/access.ts';
 import { jsonBody, jsonResponse, problemResponses } from '#src/platform/http/json.ts';
 import { ListQuery, pageOf } from '#src/platform/http/list.ts';
 import { wholeNumber } from '#src/platform/http/whole-number.ts';
-import type { Redis } from '#src/platform/redis.ts';
 import { acknowledgeClaim } from './acknowledge-claim.ts';
 import { type Claim, hasClaimEnded, RenewRequest, Tenant } from './claim.ts';
-import { type EndClaimDeps, releaseClaim } from './release-claim.ts';
-import { claimEnded, notHeldYet, renewClaim } from './renew-claim.ts';
-import { claimNotFound, listClaims, requireClaim } from './store.ts';
+import { claimEnded, notHeldYet } from './claim-refusals.ts';
+import type { EndClaimDeps } from './end-and-destroy.ts';
+import { releaseClaim } from './release-claim.ts';
+import { renewClaim } from './renew-claim.ts';
+import { listClaims } from './store.ts';
 import { ClaimView, viewClaim } from './view-claim.ts';
+import { ClaimParams, requireVisibleClaim } from './visible-claim.ts';
 
 export interface LifecycleDeps extends EndClaimDeps {
   readonly agents: Pick<AgentDirectory, 'ask'>;
 }
 
-const params = z.object({ claim: z.string().max(64).openapi({ example: 'clm-0123456789abcdef' }) });
+const params = ClaimParams;
 const badBody = ['malformed_json', 'unsupported_media_type', 'body_too_large'] as const;
 
 const listRoute = createRoute({
@@ -121,14 +123,6 @@ export function claimLifecycleRoutes(app: OpenAPIHono<AppEnv>, deps: LifecycleDe
     const claim = await requireVisibleClaim(redis, c.get('actor'), c.req.valid('param').claim);
     return c.text(await readLogs(deps, claim, c.req.valid('query').maxBytes), 200);
   });
-}
-
-/** Throws claim_not_found, also for what another tenant holds. */
-export async function requireVisibleClaim(redis: Redis, actor: Actor, id: string): Promise<Claim> {
-  const claim = await requireClaim(redis, id);
-  const tenant = visibleTenant(actor);
-  if (tenant !== undefined && tenant !== claim.tenant) throw claimNotFound(id);
-  return claim;
 }
 
 async function readLogs({ agents }: LifecycleDeps, claim: Claim, maxBytes: number): Promise<string> {

@@ -3,10 +3,9 @@ import { ThawError } from '#src/platform/errors.ts';
 import { type Redis, redisTimeMs } from '#src/platform/redis.ts';
 import type { PoolStatus } from '#src/pools/pool.ts';
 import { readPoolStatus } from '#src/pools/pool-status.ts';
-import { poolKeys, requirePool } from '#src/pools/store.ts';
+import { estimateRestoreMs } from '#src/pools/restore-times.ts';
+import { requirePool } from '#src/pools/store.ts';
 
-/** Without a restore to judge by. */
-const usualRestoreMs = 1000;
 const shortestWaitMs = 50;
 /** Leases end when they end: no reason to ask often. */
 const fullMs = 5000;
@@ -36,11 +35,6 @@ function wayOut(status: PoolStatus, max: number): string {
   if (status.warm > 0)
     return 'Ask for a golden that the pool is filled from (status.golden): golden, minGolden and maxAgeMs rule out what is warm.';
   return 'Send waitMs to wait in line, or try again after Retry-After; where this happens often, raise size.ready of the pool.';
-}
-
-/** How long the last restore of the pool took, from the start of its job until the clone was ready (ms). */
-export async function estimateRestoreMs(redis: Redis, pool: string): Promise<number> {
-  return Number((await redis.lindex(poolKeys.restores(pool), 0)) ?? usualRestoreMs);
 }
 
 /** For how long the clone that is longest on its way has been (ms). */

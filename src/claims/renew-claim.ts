@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { ThawError } from '#src/platform/errors.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis } from '#src/platform/redis.ts';
 import { type Claim, ClaimState } from './claim.ts';
+import { claimEnded, leaseTooLong, notHeldYet } from './claim-refusals.ts';
 import { claimKeys } from './keys.ts';
-import { leaseTooLong } from './reserve-instance.ts';
 import { claimNotFound, requireClaim } from './store.ts';
 
 const renewScript = loadLuaScript(import.meta.url, './lua/renew-claim.lua');
@@ -16,7 +15,7 @@ const Reply = z.union([
   z.tuple([z.enum(['absent', 'waiting'])]),
 ]);
 
-/** The lease then ends `leaseMs` from now; without one, the pool's default. Throws claim_not_found, claim_ended, validation_failed. */
+/** The lease then ends `leaseMs` from now; without one, the pool's default. Throws claim_not_found, claim_not_held, claim_ended, validation_failed. */
 export async function renewClaim(redis: Redis, id: string, leaseMs: number | undefined): Promise<Claim> {
   const keys = [claimKeys.claim(id), claimKeys.leases, claimKeys.warnings];
   const reply = Reply.parse(await renewScript.run(redis, keys, [keyPrefix, id, leaseMs ?? '']));
@@ -26,17 +25,4 @@ export async function renewClaim(redis: Redis, id: string, leaseMs: number | und
   if (reply[0] === 'lease_too_long') throw leaseTooLong(claim.pool, reply[1]);
   if (reply[0] === 'ended') throw claimEnded(claim, reply[1]);
   return claim;
-}
-
-export function notHeldYet({ id, state }: Claim): ThawError {
-  return new ThawError('claim_not_held', `claim ${id} is ${state}: it holds no instance yet`, {
-    fix: 'Read it until it is active, or follow /v1/events?claim=.',
-    retryAfterMs: 1000,
-  });
-}
-
-export function claimEnded({ id, endDetail }: Claim, state: ClaimState): ThawError {
-  return new ThawError('claim_ended', `claim ${id} is ${state}${endDetail === undefined ? '' : ` (${endDetail})`}`, {
-    fix: 'Claim another instance; what has ended does not come back.',
-  });
 }

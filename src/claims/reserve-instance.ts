@@ -7,6 +7,7 @@ import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis } from '#src/platform/redis.ts';
 import { poolNotFound } from '#src/pools/store.ts';
 import type { ClaimRequest } from './claim.ts';
+import { leaseTooLong, quotaExceeded } from './claim-refusals.ts';
 import { claimKeys } from './keys.ts';
 
 const claimScript = loadLuaScript(import.meta.url, './lua/claim-instance.lua');
@@ -135,26 +136,4 @@ function argumentsOf({ id, pools, body, keyId, fingerprint, api, again, trace }:
     ...[pinned, minGolden, maxAgeMs, coldFallback ? 1 : '', again ? 1 : '', keyId, trace ?? ''],
     ...pools,
   ];
-}
-
-export function leaseTooLong(pool: string, maxMs: number): ThawError {
-  const message = `at most ${maxMs} ms, the lease.maxMs of pool ${pool}`;
-  return new ThawError('validation_failed', `leaseMs: ${message}`, {
-    fix: `Ask for a lease of at most ${maxMs} ms and renew the claim in time, or raise lease.maxMs of the pool.`,
-    details: { errors: [{ in: 'body', path: 'leaseMs', message }] },
-  });
-}
-
-function quotaExceeded(tenant: string, which: string, limit: number, pool: string, fitsInMs: number | undefined): ThawError {
-  const where = pool === '' ? '' : ` of pool ${pool}`;
-  const fixes: Readonly<Record<string, string>> = {
-    held: 'Release a claim first',
-    claimsPerMinute: 'Try again after Retry-After',
-    waiting: 'Wait for the answers of those that wait',
-  };
-  return new ThawError('quota_exceeded', `tenant ${tenant} has reached its limit${where}: ${which} ${limit}`, {
-    fix: `${fixes[which]}, or have an admin raise ${pool === '' ? `the limits of the tenant` : `perTenant.${which} of the pool`}.`,
-    retryAfterMs: fitsInMs ?? 1000,
-    details: { limit: { name: which, value: limit, ...(pool === '' ? {} : { pool }) } },
-  });
 }

@@ -1,11 +1,11 @@
 import { isThawError } from '#src/platform/errors.ts';
 import type { ClaimId } from '#src/platform/ids.ts';
-import { BindFailure, bindOrGiveUp, giveUp } from './bind-or-give-up.ts';
+import { BindFailure, bindOrGiveUp, fail, type GiveUp, mostTries } from './bind-or-give-up.ts';
 import type { Claim } from './claim.ts';
 import type { Attempt, ClaimInstanceDeps } from './claim-command.ts';
 import { gaveUp, hungUp } from './claim-refusals.ts';
 import { getClaim } from './store.ts';
-import { leaveLine, reservationOf, waitInLine } from './wait-in-line.ts';
+import { leaveLine, reservationOf, returnToLine, waitInLine } from './wait-in-line.ts';
 import type { Seat } from './waiting-room.ts';
 
 /**
@@ -18,12 +18,13 @@ export async function serveInTurn(
   id: ClaimId,
   seat: Seat,
   signal: AbortSignal,
+  bindFails?: GiveUp,
 ): Promise<Claim | undefined> {
   const { command, waitUntilMs } = attempt;
   const stop = AbortSignal.any([signal, deps.waitingRoom.closing]);
   const called = await waitInLine(deps, id, seat, { untilMs: waitUntilMs, signal: stop });
   if (called === 'ended') return undefined;
-  if (called !== 'gaveUp' && !signal.aborted) return bindOrGiveUp(deps, attempt, called);
+  if (called !== 'gaveUp' && !signal.aborted) return bindOrGiveUp(deps, attempt, called, bindFails);
   const why = signal.aborted
     ? 'the client hung up'
     : stop.aborted
@@ -36,19 +37,39 @@ export async function serveInTurn(
   const claim = await getClaim(deps.redis, id);
   const reservation = claim && (await reservationOf(deps.redis, claim));
   if (reservation === undefined) return undefined;
-  if (!signal.aborted) return bindOrGiveUp(deps, attempt, reservation);
-  await giveUp(deps, id, why);
+  if (!signal.aborted) return bindOrGiveUp(deps, attempt, reservation, bindFails);
+  await fail(deps, reservation, why);
   throw hungUp();
 }
 
-/** A claim whose caller has its answer already: what becomes of it is on its record. */
-export async function serveLater(deps: ClaimInstanceDeps, attempt: Attempt, id: ClaimId, seat: Seat): Promise<void> {
+/**
+ * A claim whose caller has its answer already: what becomes of it is on its record. Its id is promised, so that one whose instance could not be
+ * bound goes back to the head of its line for another.
+ */
+export async function serveLater(deps: ClaimInstanceDeps, attempt: Attempt, id: ClaimId, firstSeat: Seat): Promise<void> {
+  const { signal } = new AbortController();
+  let seat = firstSeat;
+  let tries = 1;
+  const tryAnother: GiveUp = async (_deps, reserved, detail) => {
+    const waitMs = attempt.waitUntilMs - deps.clock.nowMs();
+    if (tries === mostTries || waitMs <= 0) return fail(deps, reserved, detail);
+    seat[Symbol.dispose]();
+    seat = await deps.waitingRoom.enter(id); // before it joins the line again, so that the call is not missed
+    await returnToLine(deps, reserved, { waitMs, cold: attempt.command.body.coldFallback, why: detail });
+  };
   try {
-    await serveInTurn(deps, attempt, id, seat, new AbortController().signal);
+    for (; tries <= mostTries; tries++) {
+      const isServed = await serveInTurn(deps, attempt, id, seat, signal, tryAnother).then(() => true, rethrowUnlessBind);
+      if (isServed) return;
+    }
   } catch (error) {
-    if (!isThawError(error) && !(error instanceof BindFailure))
-      deps.log.error({ err: error, claim: id }, 'a waiting claim could not be served');
+    if (!isThawError(error)) deps.log.error({ err: error, claim: id }, 'a waiting claim could not be served');
   } finally {
     seat[Symbol.dispose]();
   }
+}
+
+function rethrowUnlessBind(error: unknown): false {
+  if (error instanceof BindFailure) return false;
+  throw error;
 }

@@ -59,7 +59,6 @@ const EndReply = z.union([
 export interface EndedClaim {
   /** Undefined: there is no such claim. */
   readonly before: ClaimState | undefined;
-  readonly ended: boolean;
   /** Taken from the tenant by this call: the caller has it destroyed. */
   readonly release?: { readonly instance: InstanceId; readonly node: string };
 }
@@ -75,10 +74,9 @@ export async function endClaim(redis: Redis, id: string, end: ClaimEnd): Promise
       [keyPrefix, id, to, allowed.map((state) => `${state},`).join(''), onlyWhenDue ? 1 : 0, reason, detail.slice(0, 1000), exitCode],
     ),
   );
-  const [before, ended, instance, node] = reply;
+  const [before, , instance, node] = reply;
   return {
     before: before === '' ? undefined : before,
-    ended: ended === 1,
     ...(instance === undefined || node === undefined ? {} : { release: { instance, node } }),
   };
 }
@@ -103,10 +101,9 @@ export function claimNotFound(id: string): ThawError {
 /** Newest first; of one tenant, or all. */
 export async function listClaims(redis: Redis, query: PageQuery & { readonly tenant?: string | undefined }): Promise<Page<Claim>> {
   const key = query.tenant === undefined ? claimKeys.all : claimKeys.tenant(query.tenant);
-  const { members, nextCursor } = await readNewest(redis, key, query);
+  const { members, ...next } = await readNewest(redis, key, query);
   const found = await Promise.all(members.map((id) => getClaim(redis, id)));
-  const items = found.filter((claim) => claim !== undefined);
-  return nextCursor === undefined ? { items } : { items, nextCursor };
+  return { items: found.filter((claim) => claim !== undefined), ...next };
 }
 
 /** Notes that a claim is in use: where the pool's lease.idleMs is set, its lease ends when it is not. */
@@ -124,7 +121,7 @@ export async function findDueClaims(redis: Redis, count: number): Promise<string
   return redis.zrangebyscore(claimKeys.leases, '-inf', await redisTimeMs(redis), 'LIMIT', 0, count);
 }
 
-/** Looks at live claims from a rank on; `lost` are those whose instance no longer serves them. */
+/** Looks at claims that have not ended from a rank on; `lost` are those whose instance no longer serves them. */
 export async function findLostClaims(redis: Redis, rank: number, count: number): Promise<{ looked: number; lost: ClaimId[] }> {
   const reply = await findLostScript.run(redis, [claimKeys.leases], [rank, count, keyPrefix]);
   const [looked, ...lost] = z.tuple([z.coerce.number()], ClaimId).parse(reply);

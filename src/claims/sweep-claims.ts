@@ -1,6 +1,6 @@
 import type { InstanceLoss } from '#src/instances/lose-instance.ts';
-import type { EndClaimDeps } from './release-claim.ts';
-import { endClaim, findDueClaims, findLostClaims, forgetClaims, warnClaims } from './store.ts';
+import { type EndClaimDeps, endAndDestroy } from './end-and-destroy.ts';
+import { findDueClaims, findLostClaims, forgetClaims, warnClaims } from './store.ts';
 
 const batch = 100;
 const keptMs = 7 * 24 * 3_600_000;
@@ -18,16 +18,14 @@ export async function expireClaims(deps: EndClaimDeps): Promise<void> {
 }
 
 /** What is due may be held, reserved by a request that died, or waiting in a process that is gone. */
-async function expireClaim({ redis, jobs }: EndClaimDeps, id: string): Promise<void> {
-  const expired = await endClaim(redis, id, { to: 'expired', reason: 'expired', onlyWhenDue: true });
+async function expireClaim(deps: EndClaimDeps, id: string): Promise<void> {
+  const before = await endAndDestroy(deps, id, { to: 'expired', reason: 'expired', onlyWhenDue: true });
   const details: Readonly<Record<string, string>> = {
     reserved: 'the request that reserved it ended before the instance was bound',
     waiting: 'the API process that it waited in ended',
   };
-  const detail = details[expired.before ?? ''];
-  const { release } =
-    detail === undefined ? expired : await endClaim(redis, id, { to: 'failed', reason: 'failed', detail, onlyWhenDue: true });
-  if (release) await jobs.destroy(release.node, release.instance);
+  const detail = details[before ?? ''];
+  if (detail !== undefined) await endAndDestroy(deps, id, { to: 'failed', reason: 'failed', detail, onlyWhenDue: true });
 }
 
 /** Announces leases that are almost over, so that their holders can renew them in time. */
@@ -46,9 +44,8 @@ export async function loseOrphanedClaims(deps: EndClaimDeps): Promise<void> {
 }
 
 /** Ends a claim whose instance ended by itself or with its node. */
-export async function loseClaim({ redis, jobs }: EndClaimDeps, id: string, loss: InstanceLoss): Promise<void> {
-  const { release } = await endClaim(redis, id, { to: 'lost', ...loss });
-  if (release) await jobs.destroy(release.node, release.instance);
+export async function loseClaim(deps: EndClaimDeps, id: string, loss: InstanceLoss): Promise<void> {
+  await endAndDestroy(deps, id, { to: 'lost', ...loss });
 }
 
 /** Removes claims that ended a week ago. */

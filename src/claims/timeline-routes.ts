@@ -3,8 +3,8 @@ import { type Actor, type AppEnv, requireRole } from '#src/platform/http/access.
 import { jsonResponse, problemResponses } from '#src/platform/http/json.ts';
 import { ClaimId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
-import { requireVisibleClaim } from './lifecycle-routes.ts';
 import { readTimeline, type Timeline } from './timeline.ts';
+import { ClaimParams, requireVisibleClaim } from './visible-claim.ts';
 
 const text = z.string().optional();
 const StepView = z.object({
@@ -40,7 +40,7 @@ const timelineRoute = createRoute({
   path: '/v1/claims/{claim}/timeline',
   operationId: 'getClaimTimeline',
   summary: 'Read what happened to a claim and its instance, step by step, with times and durations',
-  request: { params: z.object({ claim: z.string().max(64).openapi({ example: 'clm-0123456789abcdef' }) }) },
+  request: { params: ClaimParams },
   responses: { 200: jsonResponse('The steps', TimelineView), ...problemResponses('claim_not_found') },
 });
 

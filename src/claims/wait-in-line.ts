@@ -4,11 +4,14 @@ import type { Clock } from '#src/platform/clock.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis } from '#src/platform/redis.ts';
 import { type Claim, ClaimState } from './claim.ts';
+import type { EndClaimDeps } from './end-and-destroy.ts';
+import { claimKeys } from './keys.ts';
 import type { Reservation } from './reserve-instance.ts';
 import { getClaim } from './store.ts';
 import type { Seat } from './waiting-room.ts';
 
 const leaveScript = loadLuaScript(import.meta.url, './lua/leave-line.lua');
+const returnScript = loadLuaScript(import.meta.url, './lua/return-to-line.lua');
 
 export interface WaitDeps {
   readonly redis: Redis;
@@ -53,6 +56,8 @@ export async function reservationOf(redis: Redis, claim: Claim): Promise<Reserva
   return { id, pool, createdAt, expiresAt, instance: instance.id, node, golden, address, ports, role, madeInMs };
 }
 
+const LeftReply = z.tuple([z.union([ClaimState, z.literal('').transform(() => undefined)]), z.number(), z.number()]);
+
 export interface Left {
   /** `waiting`: it has left the line. Anything else: it was served or ended meanwhile, and nothing was changed. */
   readonly before: ClaimState | undefined;
@@ -66,7 +71,19 @@ export async function leaveLine(
   claim: Claim['id'],
   { why, isKnown }: { readonly why: string; readonly isKnown: boolean },
 ): Promise<Left> {
-  const Reply = z.tuple([z.union([ClaimState, z.literal('').transform(() => undefined)]), z.number(), z.number()]);
-  const [before, place, waiting] = Reply.parse(await leaveScript.run(redis, [], [keyPrefix, claim, why, isKnown ? '' : 1]));
+  const [before, place, waiting] = LeftReply.parse(await leaveScript.run(redis, [], [keyPrefix, claim, why, isKnown ? '' : 1]));
   return { before, place, waiting };
+}
+
+const ReturnReply = z.tuple([z.union([ClaimState, z.literal('')]), z.union([z.literal(0), z.literal(1)])]);
+
+/** Has the instance of a reserved claim destroyed, and the claim wait for another, before the others of its tenant. Of one that was ended meanwhile it does nothing. */
+export async function returnToLine(
+  { redis, jobs }: EndClaimDeps,
+  { id, node, instance }: Reservation,
+  { waitMs, cold, why }: { readonly waitMs: number; readonly cold: boolean; readonly why: string },
+): Promise<void> {
+  const args = [keyPrefix, id, Math.ceil(waitMs), cold ? 1 : 0, why.slice(0, 1000)];
+  const [, isReleased] = ReturnReply.parse(await returnScript.run(redis, [claimKeys.claim(id), claimKeys.leases], args));
+  if (isReleased === 1) await jobs.destroy(node, instance);
 }

@@ -1,14 +1,20 @@
 import { apiCommand } from './api.ts';
+import { captureCommand } from './capture.ts';
 import { claimsCommand } from './claims.ts';
 import type { Command } from './command.ts';
 import { doctorCommand } from './doctor.ts';
 import { downCommand } from './down.ts';
 import { explainCommand } from './explain.ts';
+import { exportCommand } from './export.ts';
 import { goldensCommand } from './goldens.ts';
+import { importCommand } from './import.ts';
 import { installCommand } from './install.ts';
 import { keyCommand } from './key.ts';
 import { operationsCommand } from './operations.ts';
 import { poolsCommand } from './pools.ts';
+import { promoteCommand } from './promote.ts';
+import { refreshCommand } from './refresh.ts';
+import { rollbackCommand } from './rollback.ts';
 import { tryCommand } from './try.ts';
 import { uninstallCommand } from './uninstall.ts';
 import { upCommand } from './up.ts';
@@ -26,6 +32,12 @@ export const commands: readonly Command[] = [
   claimsCommand,
   explainCommand,
   goldensCommand,
+  captureCommand,
+  exportCommand,
+  importCommand,
+  refreshCommand,
+  promoteCommand,
+  rollbackCommand,
   operationsCommand,
   keyCommand,
   installCommand,

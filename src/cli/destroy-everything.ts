@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import type { Engine } from '#src/engine/engine.ts';
-import type { DataPaths } from '#src/platform/config.ts';
+import type { Config, DataPaths } from '#src/platform/config.ts';
+import { messageOf } from '#src/platform/errors.ts';
 import { Semaphore } from '#src/platform/semaphore.ts';
 import { CommandError } from './command.ts';
 
@@ -21,9 +22,7 @@ export async function destroyEverything(engine: DestroyingEngine, paths: DataPat
   const places = new Semaphore(atOnce);
   const results = await Promise.allSettled(instances.map(({ id }) => places.run(() => engine.destroy(id))));
   const failures = results.flatMap((result, at) =>
-    result.status === 'rejected'
-      ? [`  ${instances[at]?.id}: ${result.reason instanceof Error ? result.reason.message : result.reason}`]
-      : [],
+    result.status === 'rejected' ? [`  ${instances[at]?.id}: ${messageOf(result.reason)}`] : [],
   );
   if (failures.length > 0) {
     throw new CommandError(
@@ -34,6 +33,17 @@ export async function destroyEverything(engine: DestroyingEngine, paths: DataPat
   await engine.teardown();
   for (const path of [paths.instances, paths.run, paths.agentSocket]) rmSync(path, { recursive: true, force: true });
   return instances.length;
+}
+
+/** The same where no engine is open yet: on the data directory of `config`. */
+export async function destroyInstances(config: Config): Promise<number> {
+  const { openEngine } = await import('#src/compose.ts'); // the engine is heavy, and few commands need it
+  const engine = await openEngine(config);
+  try {
+    return await destroyEverything(engine, config.paths);
+  } finally {
+    await engine.close();
+  }
 }
 
 async function refuseLiveWorker(agentSocket: string): Promise<void> {

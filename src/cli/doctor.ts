@@ -7,16 +7,26 @@ import { type Command, exitCodes, parseCommandArgs } from './command.ts';
 export const doctorCommand: Command = {
   name: 'doctor',
   summary: 'Check every condition this machine must meet, and how to mend it',
-  help: `usage: thaw doctor [--engine criu|memory] [--json]
+  help: `usage: thaw doctor [--upgrade] [--engine criu|memory] [--json]
 
 Judges what the engine needs of this machine: pass, warn (works, at a cost) or fail
 (\`thaw up\` would refuse to start). Changes nothing. Exit code 1 when something fails.
 
+  --upgrade      restore a clone of every golden that an alias points to, on this machine as it is now: after
+                 a new kernel, CRIU or runc, before \`thaw up\` fills the pools. It may run or not; nothing of
+                 it is touched, and nothing of the trial is left. Needs root
   --engine NAME  judge for this engine (default: THAW_ENGINE, or criu)
-  --json         one object: {"ok", "findings": [{id, title, status, found, cost, fix}]}`,
-  async run({ env, print }, args) {
-    const { values } = parseCommandArgs(doctorCommand, args, { options: { json: { type: 'boolean' }, engine: { type: 'string' } } });
+  --json         one object: {"ok", "findings": [{id, title, status, found, cost, fix}]}, and for --upgrade
+                 {"ok", "goldens": [{golden, aliases, status: pass|fail|skip, node, restoreMs, problem}]}`,
+  async run(context, args) {
+    const { env, print } = context;
+    const options = { json: { type: 'boolean' }, upgrade: { type: 'boolean' }, engine: { type: 'string' } } as const;
+    const { values } = parseCommandArgs(doctorCommand, args, { options });
     const config = parseConfig(values.engine === undefined ? env : { ...env, THAW_ENGINE: values.engine });
+    if (values.upgrade) {
+      const { tryPromotedGoldens } = await import('./doctor-upgrade.ts'); // loads the engine, which is heavy
+      return tryPromotedGoldens(context, config, values.json === true);
+    }
     const findings = await runDoctor({ config, findCriu });
     const ok = findings.every(({ status }) => status !== 'fail');
     if (values.json) print(JSON.stringify({ ok, findings }));

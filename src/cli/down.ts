@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { systemClock } from '#src/platform/clock.ts';
 import { type Config, parseConfig } from '#src/platform/config.ts';
 import { type Command, type CommandContext, exitCodes, parseCommandArgs, UsageError } from './command.ts';
-import { destroyEverything } from './destroy-everything.ts';
+import { destroyInstances } from './destroy-everything.ts';
 import { purgeData } from './purge-data.ts';
 import { stopUp } from './stop-up.ts';
 
@@ -43,15 +43,5 @@ export async function takeDown({ print }: CommandContext, config: Config, how: {
     print(purgeData(config.paths) ? `${dataDir} is removed.` : `${dataDir} is emptied; the directory itself, a mount point, stays.`);
   } finally {
     lock.release();
-  }
-}
-
-async function destroyInstances(config: Config): Promise<number> {
-  const { openEngine } = await import('#src/compose.ts'); // the engine is heavy, and few commands need it
-  const engine = await openEngine(config);
-  try {
-    return await destroyEverything(engine, config.paths);
-  } finally {
-    await engine.close();
   }
 }

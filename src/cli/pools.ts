@@ -13,8 +13,16 @@ const Pool = z.object({
     claimed: z.number(),
     golden: z.string().optional(),
     reason: z.string().optional(),
+    rollout: z.object({ to: z.string(), state: z.string(), reason: z.string().optional() }).optional(),
   }),
 });
+
+/** Why a pool is not as wanted, or not of the golden that it was to change to. */
+function tellReason({ reason, rollout }: z.infer<typeof Pool>['status']): string {
+  if (reason !== undefined) return reason;
+  if (rollout === undefined || rollout.state === 'complete') return '';
+  return rollout.reason ?? `the change to ${rollout.to} is ${rollout.state}`;
+}
 
 export const poolsCommand: Command = {
   name: 'pools',
@@ -40,7 +48,7 @@ is not as wanted.
           restoring: ({ status }) => String(status.restoring),
           claimed: ({ status }) => String(status.claimed),
           max: ({ size }) => String(size.max),
-          reason: ({ status }) => status.reason ?? '',
+          reason: ({ status }) => tellReason(status),
         },
       },
       values.json === true,

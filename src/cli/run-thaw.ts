@@ -1,5 +1,5 @@
 import { ConfigError } from '#src/platform/config.ts';
-import { isThawError } from '#src/platform/errors.ts';
+import { isThawError, messageOf } from '#src/platform/errors.ts';
 import { type Command, type CommandContext, CommandError, exitCodes, UsageError } from './command.ts';
 import { commands } from './commands.ts';
 
@@ -54,9 +54,8 @@ Exit codes: 0 done, 1 could not be done, 2 wrong usage or setting.`;
 function describeError(error: unknown, withStack: boolean): string[] {
   if (withStack) return [error instanceof Error ? `thaw: ${error.stack}` : `thaw: ${error}`];
   const fix = error instanceof CommandError || isThawError(error) ? error.fix : undefined;
-  const message = error instanceof Error ? error.message : String(error);
   const hint = fix ?? (isExpected(error) ? undefined : 'This may be a bug: LOG_LEVEL=debug shows where it happened.');
-  return [`thaw: ${message}`, ...(hint === undefined ? [] : [`      ${hint}`])];
+  return [`thaw: ${messageOf(error)}`, ...(hint === undefined ? [] : [`      ${hint}`])];
 }
 
 function isExpected(error: unknown): boolean {

@@ -1,10 +1,11 @@
 import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '#src/platform/config.ts';
+import { messageOf } from '#src/platform/errors.ts';
 import { findLiveProcess, isAlive } from '#src/platform/live-process.ts';
 import { readMounts } from '#src/platform/mountinfo.ts';
 import type { CommandContext } from './command.ts';
-import { destroyEverything } from './destroy-everything.ts';
+import { destroyInstances } from './destroy-everything.ts';
 
 /** Where the data directory of each `thaw try` lies: on a disk, and root's. */
 export const trialsDir = '/var/tmp';
@@ -27,13 +28,10 @@ export async function removeDeadTrials({ note }: Pick<CommandContext, 'note'>, c
   for (const dataDir of findDeadTrials()) {
     note(`removing what a \`thaw try\` that was killed left in ${dataDir}`);
     try {
-      const config = configOf(dataDir);
-      const { openEngine } = await import('#src/compose.ts'); // the engine is heavy
-      const engine = await openEngine(config);
-      await destroyEverything(engine, config.paths).finally(() => engine.close());
+      await destroyInstances(configOf(dataDir));
       removeTrialDir({ note }, dataDir);
     } catch (error) {
-      note(`${dataDir} is left: ${error instanceof Error ? error.message : error}`);
+      note(`${dataDir} is left: ${messageOf(error)}`);
     }
   }
 }

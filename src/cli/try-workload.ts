@@ -8,6 +8,7 @@ import { isThawError, ThawError } from '#src/platform/errors.ts';
 import { goldenId, type InstanceId, newInstanceId } from '#src/platform/ids.ts';
 import type { CommandContext } from './command.ts';
 import { destroyEverything } from './destroy-everything.ts';
+import { tellCheckpointReport } from './tell-checkpoint-report.ts';
 import { waitUntilIdle } from './wait-until-idle.ts';
 
 export interface Trial {
@@ -24,6 +25,7 @@ export async function tryWorkload(config: Config, trial: Trial, { print, note }:
   const engine = await openEngine(config);
   try {
     const coldMs = await startCold(engine, trial, { print, signal });
+    tellCheckpointReport(await engine.inspect(primer)).forEach(print);
     const checkpoint = await takeCheckpoint(engine, print, signal);
     const clonesMs = [await restoreClone(engine, trial, 1, { print, signal }), await restoreClone(engine, trial, 2, { print, signal })];
     print(`\nYes: it can be cloned. ${compareStarts(coldMs, Math.min(...clonesMs))}, ${megabytes(checkpoint.sizeBytes)} MB on disk.`);

@@ -6,7 +6,6 @@ import { readTrial, trialOptions } from './read-trial.ts';
 import { refuseUnfitMachine } from './refuse-unfit-machine.ts';
 import { stopOnSignals } from './stop-signals.ts';
 import { makeTrialDir, removeDeadTrials, removeTrialDir, trialsDir } from './trial-dir.ts';
-import { tryWorkload } from './try-workload.ts';
 
 export const tryCommand: Command = {
   name: 'try',
@@ -14,8 +13,8 @@ export const tryCommand: Command = {
   help: `usage: thaw try IMAGE [--port N] [--path /healthz] [--memory MB] [--user USER] [--env NAME=VALUE ...]
                 [--timeout SECONDS] [-- COMMAND ...]
 
-Starts the image, waits until it is ready, takes a checkpoint, restores two clones, asks both, and tells
-the times, or the reason why not. IMAGE is nginx:1.27, docker://…, oci:/path:tag, docker-archive:/file or
+Starts the image, waits until it is ready, tells what a checkpoint would trip over, takes one, restores
+two clones, asks both, and tells the times, or the reason why not. IMAGE is nginx:1.27, docker://…, oci:/path:tag, docker-archive:/file or
 dir:/rootfs. Nothing of it is kept, and a running \`thaw up\` is not touched. Ctrl-C ends it early and
 removes all of it too; what a killed one left goes with the next. Needs root.
 
@@ -38,6 +37,7 @@ removes all of it too; what a killed one left goes with the next. Needs root.
     const signal = stopOnSignals();
     const dataDir = makeTrialDir();
     try {
+      const { tryWorkload } = await import('./try-workload.ts'); // loads the engine, which is heavy, and few commands need it
       const survives = await tryWorkload(configOf(dataDir), trial, context, signal);
       return survives ? exitCodes.ok : exitCodes.failed;
     } finally {

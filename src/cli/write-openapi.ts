@@ -37,7 +37,9 @@ const app = createApiApp({
   waitingRoom: openWaitingRoom(redis, () => redis),
   events: openEventFeed(redis, () => redis),
   poolsOf: async () => [],
+  goldensNamed: async () => new Map(),
   removeTemplate: async () => {},
+  keepSchedule: async () => {},
 });
 
 const document = fileURLToPath(new URL('../../openapi.yaml', import.meta.url));

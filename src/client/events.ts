@@ -60,7 +60,7 @@ async function* connect(source: EventSource, filter: EventFilter, place: string 
   const expectSign = () => setTimeout(() => hangUp.abort(new Error(`no sign of life for ${silenceMs} ms`)), silenceMs);
   let silence = expectSign();
   try {
-    for await (const message of readMessages(await open(source, filter, place, stop))) {
+    for await (const message of readMessages(await open(source, filter, place, stop), stop)) {
       clearTimeout(silence);
       silence = expectSign();
       yield message;

@@ -5,10 +5,13 @@ interface StreamMessage {
   readonly data: string;
 }
 
-/** Reads a stream of server-sent events as it comes; a message that breaks off is left out. */
-export async function* readMessages(stream: ReadableStream<Uint8Array>): AsyncGenerator<StreamMessage, void> {
+/**
+ * Reads a stream of server-sent events as it comes; a message that breaks off is left out. Throws when the signal aborts: that of the request
+ * alone is not always heard (fetch of Node 24 forgets it at a garbage collection).
+ */
+export async function* readMessages(stream: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<StreamMessage, void> {
   let rest = '';
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+  for await (const text of stream.pipeThrough(new TextDecoderStream(), { signal })) {
     const blocks = `${rest}${text}`.split(/\r?\n\r?\n/);
     rest = blocks.pop() ?? '';
     for (const block of blocks) yield parseMessage(block);

@@ -1,5 +1,9 @@
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
+import type { CheckpointReport } from './checkpoint-report.ts';
+import type { Connection } from './connection.ts';
+import type { GoldenPlace } from './golden-place.ts';
 import type { NodeFingerprint } from './node-fingerprint.ts';
+import type { ScanReport } from './scan-report.ts';
 import type { Workload } from './workload.ts';
 
 /**
@@ -11,9 +15,14 @@ export interface Engine {
   /** What this node can do, and why not. */
   probe(): Promise<EngineProbe>;
   /** Runs a container cold. Answers when its process runs, which is long before the app is ready. */
-  start(workload: Workload, id: InstanceId, signal?: AbortSignal): Promise<StartedInstance>;
-  /** Dumps a ready primer into a sealed golden directory and ends it. Repeating it after success answers the sealed golden. */
-  checkpoint(id: InstanceId, golden: GoldenId, signal?: AbortSignal): Promise<Checkpoint>;
+  start(workload: Workload, id: InstanceId, signal?: AbortSignal, options?: StartOptions): Promise<StartedInstance>;
+  /**
+   * Dumps a ready primer into a sealed golden directory and ends it. Repeating it after success answers the sealed golden.
+   * Throws checkpoint_unsupported, checkpoint_failed or a capacity error.
+   */
+  checkpoint(id: InstanceId, golden: GoldenId, signal?: AbortSignal, options?: CheckpointOptions): Promise<Checkpoint>;
+  /** What would stop a checkpoint of a running instance. Takes none; the instance stands still for a moment. Throws instance_not_found. */
+  inspect(id: InstanceId): Promise<CheckpointReport>;
   /** Prepares a sandbox and a root filesystem that `restore` of the same ids then fills. */
   prime(golden: GoldenId, id: InstanceId): Promise<void>;
   /**
@@ -44,8 +53,27 @@ export interface Engine {
   hasGolden(golden: GoldenId): Promise<boolean>;
   /** Hashes every file of the golden against its manifest. Throws golden_missing or golden_corrupt with the file's name. */
   verifyGolden(golden: GoldenId): Promise<void>;
+  /**
+   * Looks for the canaries and for known shapes of keys and tokens in the memory of a golden and in the files that its app wrote.
+   * Throws golden_missing or golden_corrupt.
+   */
+  scanGolden(golden: GoldenId, canaries: readonly string[], signal?: AbortSignal): Promise<ScanReport>;
   removeGolden(golden: GoldenId): Promise<void>;
   listGoldens(): Promise<GoldenId[]>;
+  /** What the goldens of this node take of its disk; files that several share count once. */
+  goldenDisk(): Promise<GoldenDisk>;
+  /**
+   * Brings a golden elsewhere, in the phases pack and push; whole or not at all. An encrypted one stays so unless plain
+   * memory is asked for. Throws golden_missing, golden_corrupt, image_reference_invalid, image_not_found (no directory to write in), export_target_exists, image_push_failed or a capacity error.
+   */
+  exportGolden(golden: GoldenId, to: GoldenPlace, options: ExportOptions, phase: RunPhase): Promise<ExportedGolden>;
+  /**
+   * Makes a golden of what was brought elsewhere, in the phases fetch, unpack and seal. What comes from us comes back to the bit, with the
+   * digest it had. The image of `workload` must be the one that the golden lies on: golden_incompatible otherwise. A golden that is there
+   * already is answered as it is. Throws image_not_found, image_pull_failed, image_unusable, image_reference_invalid, archive_invalid,
+   * archive_unsupported, archive_too_large, golden_corrupt, golden_untrusted or a capacity error.
+   */
+  importGolden(workload: Workload, golden: GoldenId, from: GoldenPlace, phase: RunPhase): Promise<ImportedGolden>;
   /** The ground truth: everything on this node that belongs to an instance, half-made ones included. */
   list(): Promise<EngineInstance[]>;
   /** Calls back once for each instance that ends by itself, within a second, until the returned function is called. */
@@ -81,6 +109,11 @@ interface NodeCapacity {
 /** Container port → port at `address`. Absent where an instance has an address of its own and its ports are reached under their own numbers. */
 export type PortMap = Readonly<Record<number, number>>;
 
+export interface StartOptions {
+  /** `sha256:…`: this image and no other, whatever the workload's reference stands for by now. Throws golden_incompatible when it can not be had. */
+  readonly imageDigest?: string | undefined;
+}
+
 export interface StartedInstance {
   readonly address: string;
   readonly ports?: PortMap;
@@ -94,6 +127,15 @@ export interface RestoredInstance {
   readonly timingsMs: Readonly<Record<string, number>>;
 }
 
+export interface CheckpointOptions {
+  /** `refuse`: established TCP connections of the app are a reason not to take it. They are closed otherwise. */
+  readonly connections?: 'close' | 'refuse';
+  /**
+   * Takes the place of the files that the golden has here, once its own are sealed. What runs on those goes on, on files that are kept for as long.
+   */
+  readonly replace?: boolean;
+}
+
 export interface Checkpoint {
   /** All files of the golden. */
   readonly sizeBytes: number;
@@ -101,11 +143,45 @@ export interface Checkpoint {
   readonly pagesBytes: number;
   /** `sha256:…` of the manifest, which names the sha256 of every file. */
   readonly digest: string;
+  /** Id of the key that signed the manifest; absent: not signed. */
+  readonly signedBy?: string;
+  /** Id of the key that wraps the golden's data key; absent: not encrypted. */
+  readonly encryptedWith?: string;
   /** CPU time that the primer had used when it was dumped. */
   readonly cpuMs: number;
   readonly fingerprint: NodeFingerprint;
+  /** `sha256:…` of the image that the primer was started from; absent where there is none. */
+  readonly imageDigest?: string;
+  /** Established when it was taken, and closed by it. */
+  readonly connections: readonly Connection[];
   /** By phase: dump, seal, total. */
   readonly timingsMs: Readonly<Record<string, number>>;
+}
+
+/** Runs one named part of a long call, so that its caller can tell how far it is. `signal` ends the part. */
+export type RunPhase = <T>(name: string, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+
+export interface ExportOptions {
+  /** Whether a file that is there may be replaced. */
+  readonly overwrite: boolean;
+  /** Whether what is encrypted here may be exported as plain memory. */
+  readonly plain: boolean;
+}
+
+export interface ExportedGolden {
+  /** `sha256:…` of the image's manifest, or of the file where it is one. */
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
+
+export interface ImportedGolden extends Checkpoint {
+  readonly origin: { readonly kind: 'archive' | 'image'; readonly from: string; readonly engine?: string };
+}
+
+export interface GoldenDisk {
+  readonly usedBytes: number;
+  /** What each shares with no other: deleting it alone frees that much. */
+  readonly uniqueBytes: ReadonlyMap<GoldenId, number>;
 }
 
 /** What an instance is told at claim. `secrets` exist in this object and in the instance's tmpfs, nowhere else (law 8). */

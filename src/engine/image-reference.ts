@@ -100,11 +100,12 @@ function splitRegistry(name: string): { registry: string; repository: string } {
 function parsePathReference(text: string, kind: 'oci' | 'docker-archive' | 'dir', rest: string) {
   const [path, name] = kind === 'dir' ? [rest] : splitAtColon(rest);
   if (name !== undefined && !layoutNamePattern.test(name)) throw invalid(text, `${JSON.stringify(name)} is no image name`);
-  checkPath(text, path);
+  requirePath(text, path);
   return kind === 'dir' ? { kind, text, path } : { kind, text, path, ...(name === undefined ? {} : { name }) };
 }
 
-function checkPath(text: string, path: string): void {
+/** Throws image_reference_invalid for a path that is relative, not normalised or not printable. */
+export function requirePath(text: string, path: string): void {
   if (!path.startsWith('/')) throw invalid(text, 'the path must be absolute');
   if (/[\p{Cc}]/u.test(path)) throw invalid(text, 'the path holds control characters');
   if (path !== normalize(path) || path.endsWith('/')) {

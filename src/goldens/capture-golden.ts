@@ -1,87 +1,72 @@
-import type { Engine } from '#src/engine/engine.ts';
-import { destroyInstance } from '#src/instances/destroy-instance.ts';
-import { moveInstance } from '#src/instances/store.ts';
-import { waitUntilReady } from '#src/instances/wait-until-ready.ts';
-import { type RunStep, runOperation } from '#src/operations/run-operation.ts';
+import { runOperation } from '#src/operations/run-operation.ts';
 import { getOperation } from '#src/operations/store.ts';
-import { elapsedMs } from '#src/platform/clock.ts';
 import { describeFailure, ThawError } from '#src/platform/errors.ts';
 import { GoldenId, type OperationId } from '#src/platform/ids.ts';
-import { workloadOf } from '#src/templates/template.ts';
-import { setAlias } from './aliases.ts';
+import { ourselves, promotedAlias, setAlias } from './aliases.ts';
+import type { CaptureDeps, CaptureRun } from './capture/capture-run.ts';
+import { checkpointPrimer } from './capture/checkpoint-primer.ts';
+import { stepTimes } from './capture/step-times.ts';
 import { type Golden, isUnderWay } from './golden.ts';
+import { importGolden } from './import-golden.ts';
+import { requireGoldenDisk } from './keep/golden-disk.ts';
+import { tidyGoldens } from './keep/tidy-goldens.ts';
 import { CaptureParams } from './request-capture.ts';
+import { scanGolden } from './scan-golden.ts';
 import { getGolden, moveGolden, requireGolden } from './store.ts';
-import { proveGolden, type VerifyDeps } from './verify-golden.ts';
-import { warmUp } from './warm-up.ts';
-import { destroyWorkingInstances, recordWorkingInstance, workingInstances } from './working-instances.ts';
-
-export interface CaptureDeps extends VerifyDeps {
-  readonly engine: VerifyDeps['engine'] & Pick<Engine, 'start' | 'stats' | 'checkpoint' | 'removeGolden'>;
-}
-
-/** The alias that pools follow unless told otherwise. */
-const promotedAlias = 'stable';
+import { bestOf } from './verify/require-no-regression.ts';
+import { proveGolden } from './verify-golden.ts';
+import { destroyWorkingInstances } from './working-instances.ts';
 
 /**
  * The worker's part of a capture: a primer is started, made ready, warmed up, told by its hook and dumped; the golden is proven with two clones
- * and promoted. On failure or cancel the golden is `failed` and nothing of it is left. A second run destroys what the first
+ * and promoted. On failure or cancel the golden is `failed` and nothing of it is left; one that is ready by then stays, and is not promoted. A second run destroys what the first
  * left and starts over, or only promotes a golden that is ready already.
  */
 export async function captureGolden(deps: CaptureDeps, id: OperationId, signal: AbortSignal): Promise<void> {
   const operation = await getOperation(deps.redis, id);
   if (!operation) return;
   const golden = await requireGolden(deps.redis, GoldenId.parse(operation.target));
-  const { promote } = CaptureParams.parse(operation.params);
+  const params = CaptureParams.parse(operation.params);
   const ran = await runOperation(deps.redis, id, signal, async (step) => {
-    if (golden.state !== 'ready') await makeGolden(deps, golden, id, step, signal);
-    if (promote) await step('promote', () => setAlias(deps.redis, golden.template, promotedAlias, golden.number));
-    return { ...describeResult(await requireGolden(deps.redis, golden.id)), promoted: promote };
+    if (golden.state !== 'ready') await makeGolden({ deps, golden, operation: id, params, step }, signal);
+    await tidyGoldens(deps, golden, step);
+    const move = { by: params.requestedBy?.name ?? ourselves, isAutomatic: true };
+    if (params.promote) await step('promote', () => setAlias(deps.redis, golden.template, promotedAlias, golden.number, move));
+    return { ...describeResult(await requireGolden(deps.redis, golden.id)), promoted: params.promote };
   });
   if (!ran) await discardGolden(deps, golden.id, id, new ThawError('cancelled', `operation ${id} ended before the capture began`));
 }
 
-async function makeGolden(deps: CaptureDeps, golden: Golden, id: OperationId, step: RunStep, workerStops: AbortSignal): Promise<void> {
+async function makeGolden(run: CaptureRun, workerStops: AbortSignal): Promise<void> {
+  const { deps, golden, operation } = run;
   try {
-    await destroyWorkingInstances(deps, id);
-    await deps.engine.removeGolden(golden.id);
-    await moveGolden(deps.redis, golden.id, 'capturing');
-    await dumpPrimer(deps, golden, id, step);
-    const { restoreMs } = await step('verify', (stop) => proveGolden(deps, golden, id, stop));
-    const { timingsMs } = await requireGolden(deps.redis, golden.id);
-    await moveGolden(deps.redis, golden.id, 'ready', { timingsMs: { ...timingsMs, restore: Math.min(...restoreMs) } });
+    await beginAfresh(run);
+    await requireGoldenDisk(deps, golden.template);
+    if (run.params.from === undefined) await checkpointPrimer(run);
+    else await importGolden(run, run.params.from);
+    if (golden.spec.scan) await run.step('scan', (stop) => scanGolden(deps, golden, stop));
+    await verifyGolden(run);
   } catch (error) {
-    if (workerStops.aborted) await destroyWorkingInstances(deps, id);
-    else await discardGolden(deps, golden.id, id, error);
+    if (workerStops.aborted) await destroyWorkingInstances(deps, operation);
+    else await discardGolden(deps, golden.id, operation, error);
     throw error;
   }
 }
 
-async function dumpPrimer(deps: CaptureDeps, golden: Golden, id: OperationId, step: RunStep): Promise<void> {
-  const { redis, engine } = deps;
-  const { primer } = workingInstances(id);
-  await recordWorkingInstance(redis, golden, primer, 'primer');
-  const started = await step('start', async (stop) => {
-    const startedAt = performance.now();
-    const { timingsMs, ...endpoint } = await engine.start(workloadOf(golden.spec), primer, stop);
-    await moveInstance(redis, primer, { to: 'preparing', address: endpoint.address });
-    // Fetching an image is no part of a cold start: the next one would find it.
-    return { endpoint: { id: primer, ...endpoint }, tookMs: elapsedMs(startedAt) - (timingsMs.image ?? 0) };
-  });
-  const readyMs = await step('ready', (stop) =>
-    waitUntilReady(deps, started.endpoint, golden.spec.ready, { role: 'primer', signal: stop }),
-  );
-  const coldStart = Math.round(started.tookMs + readyMs);
-  const { cpuMs: coldStartCpu } = await engine.stats(primer);
-  if (golden.spec.warmup.length > 0) await step('warmup', (stop) => warmUp(started.endpoint, golden.spec.warmup, stop));
-  if (golden.spec.hooks?.beforeCheckpoint) await step('before-checkpoint', (stop) => engine.callHook(primer, 'beforeCheckpoint', stop));
-  await step('checkpoint', async (stop) => {
-    await moveGolden(redis, golden.id, 'sealing');
-    const { sizeBytes, pagesBytes, digest, fingerprint, timingsMs } = await engine.checkpoint(primer, golden.id, stop);
-    await destroyInstance(deps, primer);
-    const { total: checkpoint = 0, ...phases } = timingsMs;
-    const all = { coldStart, coldStartCpu, ...phases, checkpoint };
-    await moveGolden(redis, golden.id, 'verifying', { sizeBytes, pagesBytes, digest, fingerprint, timingsMs: all });
+/** What an earlier run has left goes first: two primers of one capture never run side by side. */
+async function beginAfresh({ deps, golden, operation }: CaptureRun): Promise<void> {
+  await destroyWorkingInstances(deps, operation);
+  await deps.engine.removeGolden(golden.id);
+  await moveGolden(deps.redis, golden.id, 'capturing');
+}
+
+/** Nothing depends on a golden before clones of it have proven themselves. */
+async function verifyGolden({ deps, golden, operation, step }: CaptureRun): Promise<void> {
+  const { clones } = await step('verify', (stop) => proveGolden(deps, golden, operation, stop));
+  const { timingsMs } = await requireGolden(deps.redis, golden.id);
+  await moveGolden(deps.redis, golden.id, 'ready', {
+    timingsMs: { ...timingsMs, restore: bestOf(clones).restoreMs },
+    steps: await stepTimes(deps.redis, operation),
   });
 }
 
@@ -91,7 +76,8 @@ async function discardGolden(deps: CaptureDeps, golden: GoldenId, id: OperationI
   const current = await getGolden(deps.redis, golden);
   if (current && (current.state === 'ready' || current.state === 'retired')) return;
   await deps.engine.removeGolden(golden);
-  if (current && isUnderWay(current.state)) await moveGolden(deps.redis, golden, 'failed', { problem: describeFailure(reason) });
+  if (!current || !isUnderWay(current.state)) return;
+  await moveGolden(deps.redis, golden, 'failed', { problem: describeFailure(reason), steps: await stepTimes(deps.redis, id) });
 }
 
 function describeResult({ id, number, sizeBytes, pagesBytes, timingsMs }: Golden): Record<string, unknown> {

@@ -7,14 +7,18 @@ import { GoldenId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import { keepsFiles } from './golden.ts';
 import type { GoldenJobs } from './golden-jobs.ts';
+import { finishRetired } from './keep/finish-retired.ts';
+import { recordGoldenSizes } from './keep/tidy-goldens.ts';
+import { DryRunParams, dryRunKind } from './request-dry-run.ts';
+import { exportKind } from './request-export.ts';
 import { verifyKind } from './request-verify.ts';
 import { getGolden, listCaptures, moveGolden } from './store.ts';
 import { destroyWorkingInstances } from './working-instances.ts';
 
 export interface ReconcileGoldensDeps {
   readonly redis: Redis;
-  readonly engine: Pick<Engine, 'listGoldens' | 'removeGolden' | 'destroy'>;
-  readonly jobs: Pick<GoldenJobs, 'capture' | 'verify'>;
+  readonly engine: Pick<Engine, 'listGoldens' | 'removeGolden' | 'goldenDisk' | 'destroy'>;
+  readonly jobs: Pick<GoldenJobs, 'capture' | 'verify' | 'export' | 'dryRun'>;
   readonly node: string;
 }
 
@@ -24,7 +28,7 @@ interface ReconciledGoldens {
 }
 
 /**
- * Takes captures and verifies up again that a crash cut off, and removes golden files that nobody records any more (law 6).
+ * Takes captures, verifies, exports and dry runs up again that a crash cut off, deletes retired goldens that nothing runs on any more, and removes golden files that nobody records any more (law 6).
  * One golden that fails keeps no other from its turn; its failure is answered.
  */
 export async function reconcileGoldens(deps: ReconcileGoldensDeps): Promise<ReconciledGoldens> {
@@ -32,12 +36,14 @@ export async function reconcileGoldens(deps: ReconcileGoldensDeps): Promise<Reco
   const failures: { golden: GoldenId; error: unknown }[] = [];
   const attempt = (golden: GoldenId, work: Promise<void>) => work.catch((error: unknown) => void failures.push({ golden, error }));
   for (const id of await listCaptures(deps.redis)) await attempt(id, resumeCapture(deps, id));
-  await resumeVerifies(deps);
+  await resumeOperations(deps);
+  await finishRetired(deps);
   // Files first: a golden is recorded before it has files, so that what is listed here is either recorded or garbage.
   for (const id of await deps.engine.listGoldens()) {
     const removal = removeGoldenFiles(deps, id).then((isRemoved) => void (isRemoved && removed.push(id)));
     await attempt(id, removal);
   }
+  if (removed.length > 0) await recordGoldenSizes(deps);
   return { removed, failures };
 }
 
@@ -54,10 +60,18 @@ export async function removeGoldenFiles(
 }
 
 /** As with captures, asking for a job that is there changes nothing. A golden that is gone meanwhile ends its operation as failed. */
-async function resumeVerifies({ redis, jobs, node }: ReconcileGoldensDeps): Promise<void> {
-  for (const { id, target } of await listUnfinishedOperations(redis, verifyKind)) {
-    const golden = await getGolden(redis, GoldenId.parse(target));
-    if (golden?.node === node) await jobs.verify(node, id);
+async function resumeOperations({ redis, jobs, node }: ReconcileGoldensDeps): Promise<void> {
+  for (const [kind, resume] of [
+    [verifyKind, jobs.verify],
+    [exportKind, jobs.export],
+  ] as const) {
+    for (const { id, target } of await listUnfinishedOperations(redis, kind)) {
+      const golden = await getGolden(redis, GoldenId.parse(target));
+      if (golden?.node === node) await resume(node, id);
+    }
+  }
+  for (const { id, params } of await listUnfinishedOperations(redis, dryRunKind)) {
+    if (DryRunParams.parse(params).node === node) await jobs.dryRun(node, id);
   }
 }
 

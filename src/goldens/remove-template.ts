@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { preconditionFailed } from '#src/platform/etag.ts';
 import { GoldenId } from '#src/platform/ids.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix } from '#src/platform/redis.ts';
-import { templateChanged, templateKeys } from '#src/templates/store.ts';
+import { templateKeys } from '#src/templates/store.ts';
 import { goldenKeys, keepDeletedMs } from './keys.ts';
 import type { RequestDeps } from './request-capture.ts';
 import { requireGolden, underWay } from './store.ts';
@@ -22,7 +23,7 @@ const Reply = z.union([
 export async function removeTemplate({ redis, jobs }: RequestDeps, name: string, ifMatch = ''): Promise<void> {
   const keys = [templateKeys.template(name), templateKeys.all, goldenKeys.ofTemplate(name), goldenKeys.captures, goldenKeys.aliases(name)];
   const reply = Reply.parse(await removeScript.run(redis, keys, [name, ifMatch, keyPrefix, keepDeletedMs]));
-  if (reply[0] === 'changed') throw templateChanged(name, reply[1], ifMatch);
+  if (reply[0] === 'changed') throw preconditionFailed(`template "${name}"`, reply[1], ifMatch);
   if (reply[0] === 'under_way') throw underWay(await requireGolden(redis, reply[1]));
   const [, ...goldens] = reply;
   for (const golden of goldens) await jobs.removeGolden((await requireGolden(redis, golden)).node, golden);

@@ -1,8 +1,8 @@
-import { request } from 'node:http';
 import type { Unique } from '#src/engine/hooks.ts';
 import type { Instance } from '#src/instances/instance.ts';
 import { getInstances } from '#src/instances/store.ts';
-import { ThawError } from '#src/platform/errors.ts';
+import { messageOf, ThawError } from '#src/platform/errors.ts';
+import { requestOnce } from '#src/platform/http/request-once.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
 
@@ -22,13 +22,11 @@ export async function requireUnique(
   const asked = `GET :${http.port}${http.path}`;
   const answers = new Map<string, InstanceId>();
   for (const clone of await getInstances(redis, clones)) {
-    const outcome = await askOnce(clone, http, signal).catch(
-      (error: unknown) => `failed: ${error instanceof Error ? error.message : error}`,
-    );
+    const outcome = await askOnce(clone, http, signal).catch((error: unknown) => `failed: ${messageOf(error)}`);
     signal.throwIfAborted();
     if (typeof outcome === 'string') {
       throw new ThawError('not_unique', `clone ${clone.id} did not tell what is its own: ${asked} ${outcome}`, {
-        fix: "Correct the template's `unique`, or the app: it must answer 200 to 299 with some bytes within 5000 ms.",
+        fix: `Correct the template's \`unique\`, or the app: it must answer 200 to 299 with some bytes within ${answerTimeoutMs} ms.`,
       });
     }
     const answer = outcome.toString('base64');
@@ -43,30 +41,19 @@ export async function requireUnique(
 }
 
 /** The body's bytes, or in words why there are none. */
-function askOnce({ address, ports }: Instance, { port, path }: Unique['http'], signal: AbortSignal): Promise<Buffer | string> {
-  return new Promise((resolve, reject) => {
-    const at = ports.find((known) => known.port === port)?.addressPort ?? port;
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(answerTimeoutMs)]);
-    const sent = request({ host: address, port: at, path, agent: false, headers: { connection: 'close' }, signal: limit }, (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('data', (chunk: Buffer) => {
-        chunks.push(chunk);
-        size += chunk.length;
-        if (size <= maxAnswerBytes) return;
-        resolve(`was answered with more than ${maxAnswerBytes} bytes`);
-        response.destroy();
-      });
-      response.once('error', reject).once('end', () => {
-        const status = response.statusCode ?? 0;
-        if (status < 200 || status >= 300) resolve(`was answered with ${status}`);
-        else resolve(size === 0 ? 'was answered with nothing' : Buffer.concat(chunks));
-      });
-    });
-    sent.once('upgrade', (_response, socket) => {
-      socket.destroy(); // without a listener Node would end the request with no event at all
-      resolve('was answered with 101');
-    });
-    sent.once('error', reject).end();
+function askOnce({ address = '', ports }: Instance, { port, path }: Unique['http'], signal: AbortSignal): Promise<Buffer | string> {
+  const at = ports.find((known) => known.port === port)?.addressPort ?? port;
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(answerTimeoutMs)]);
+  return requestOnce({ host: address, port: at, path, signal: limit }, async (response) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of response) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > maxAnswerBytes) return `was answered with more than ${maxAnswerBytes} bytes`; // leaving the loop destroys the response
+    }
+    const status = response.statusCode ?? 0;
+    if (status < 200 || status >= 300) return `was answered with ${status}`;
+    return size === 0 ? 'was answered with nothing' : Buffer.concat(chunks);
   });
 }

@@ -19,6 +19,8 @@ export interface GoldenDraft {
   readonly template: Template;
   readonly node: string;
   readonly operation: OperationId;
+  readonly notes?: string | undefined;
+  readonly requestedBy?: Golden['requestedBy'] | undefined;
 }
 
 const CreateReply = z.union([z.tuple([z.enum(['created', 'under_way']), GoldenId]), z.tuple([z.literal('no_template')])]);
@@ -27,9 +29,9 @@ const CreateReply = z.union([z.tuple([z.enum(['created', 'under_way']), GoldenId
  * Numbers the next golden of a template and records it as capturing. Throws capture_in_progress, or template_not_found when the template
  * was deleted meanwhile.
  */
-export async function createGolden(redis: Redis, { template, node, operation }: GoldenDraft): Promise<Golden> {
+export async function createGolden(redis: Redis, { template, ...provenance }: GoldenDraft): Promise<Golden> {
   const { name } = template;
-  const fields = hashFields({ node, operation, templateEtag: template.etag, spec: template.spec });
+  const fields = hashFields({ ...provenance, templateEtag: template.etag, spec: template.spec });
   const keys = [goldenKeys.number(name), goldenKeys.ofTemplate(name), goldenKeys.captures, templateKeys.template(name)];
   const reply = await createScript.run(redis, keys, [name, keyPrefix, ...fields]);
   const [outcome, id] = CreateReply.parse(reply);
@@ -41,20 +43,24 @@ export async function createGolden(redis: Redis, { template, node, operation }: 
   });
 }
 
-export type GoldenFields = Partial<Pick<Golden, 'sizeBytes' | 'pagesBytes' | 'digest' | 'fingerprint' | 'timingsMs' | 'problem'>>;
+/** What becomes known of a golden as it is made and verified. */
+export type GoldenFields = Partial<
+  Omit<Golden, 'id' | 'template' | 'number' | 'state' | 'node' | 'operation' | 'templateEtag' | 'spec' | 'createdAt'>
+>;
 
 const MoveReply = z.union([
   z.tuple([z.enum(['moved', 'kept']), z.union([GoldenState, z.literal('')])]),
   z.tuple([z.literal('aliased'), z.string()]),
 ]);
 
-/** Atomic. Throws golden_in_use for one to be deleted that an alias points to, invalid_transition when its state does not allow it. */
+/** Atomic. Throws golden_in_use for one to be retired or deleted that an alias points to, invalid_transition when its state does not allow it. */
 export async function moveGolden(redis: Redis, id: GoldenId, to: GoldenState, fields: GoldenFields = {}): Promise<void> {
   const { template } = splitGoldenId(id);
   const allowed = goldenStatesBefore(to).map((state) => `${state},`);
+  const { golden, ofTemplate, captures, aliases, failures, retired } = goldenKeys;
   const reply = await moveScript.run(
     redis,
-    [goldenKeys.golden(id), goldenKeys.ofTemplate(template), goldenKeys.captures, goldenKeys.aliases(template), goldenKeys.failures(id)],
+    [golden(id), ofTemplate(template), captures, aliases(template), failures(id), retired],
     [id, to, allowed.join(''), isUnderWay(to) ? 1 : 0, keepDeletedMs, keyPrefix, ...hashFields(fields)],
   );
   const [outcome, found] = MoveReply.parse(reply);
@@ -88,6 +94,13 @@ export async function listGoldens(redis: Redis, template: string, query: PageQue
   return { items: goldens.filter((golden) => golden !== undefined), ...next };
 }
 
+/** Newest first; deleted ones are left out. */
+export async function listAllGoldens(redis: Redis, template: string): Promise<Golden[]> {
+  const numbers = await redis.zrevrange(goldenKeys.ofTemplate(template), 0, '-1');
+  const goldens = await Promise.all(numbers.map((number) => getGolden(redis, goldenId(template, Number(number)))));
+  return goldens.filter((golden) => golden !== undefined);
+}
+
 /** Ids of the goldens whose capture has not ended, of all templates. */
 export async function listCaptures(redis: Redis): Promise<GoldenId[]> {
   return z.array(GoldenId).parse(await redis.hvals(goldenKeys.captures));
@@ -103,7 +116,11 @@ export async function resolveGolden(redis: Redis, template: string, ref: string 
 async function numberOf(redis: Redis, template: string, alias: string): Promise<number> {
   const number = await redis.hget(goldenKeys.aliases(template), alias);
   if (number !== null) return Number(number);
-  throw new ThawError('alias_not_found', `template "${template}" has no golden with the alias "${alias}"`, {
+  throw aliasNotFound(template, alias);
+}
+
+export function aliasNotFound(template: string, alias: string): ThawError {
+  return new ThawError('alias_not_found', `template "${template}" has no golden with the alias "${alias}"`, {
     fix: `Capture one with POST /v1/templates/${template}/goldens, or set the alias with PUT /v1/templates/${template}/aliases/${alias}.`,
   });
 }
@@ -127,9 +144,16 @@ const GoldenHash = z.object({
   createdAt: z.coerce.number(),
   sizeBytes: z.coerce.number().exactOptional(),
   pagesBytes: z.coerce.number().exactOptional(),
+  uniqueBytes: z.coerce.number().exactOptional(),
   fingerprint: jsonField(Golden.shape.fingerprint.unwrap()).exactOptional(),
   timingsMs: jsonField(Golden.shape.timingsMs).default({}),
   problem: jsonField(Failure).exactOptional(),
+  steps: jsonField(Golden.shape.steps.unwrap()).exactOptional(),
+  requestedBy: jsonField(Golden.shape.requestedBy.unwrap()).exactOptional(),
+  connections: jsonField(Golden.shape.connections.unwrap()).exactOptional(),
+  scan: jsonField(Golden.shape.scan.unwrap()).exactOptional(),
+  evidence: jsonField(Golden.shape.evidence.unwrap()).exactOptional(),
+  origin: jsonField(Golden.shape.origin.unwrap()).exactOptional(),
 });
 
 function parseGolden(hash: Readonly<Record<string, string>>): Golden | undefined {

@@ -1,6 +1,7 @@
-import { request } from 'node:http';
+import { once } from 'node:events';
 import { type InstanceEndpoint, reachedAt } from '#src/instances/probe.ts';
-import { ThawError } from '#src/platform/errors.ts';
+import { messageOf, ThawError } from '#src/platform/errors.ts';
+import { requestOnce } from '#src/platform/http/request-once.ts';
 import type { WarmupRequest } from '#src/templates/template.ts';
 
 /** Of one request; an app may load much at its first answer. */
@@ -9,7 +10,7 @@ const requestTimeoutMs = 60_000;
 /** Sends a template's warm-up requests one after the other. Throws warmup_failed when one is not answered with 200 to 399. */
 export async function warmUp(target: InstanceEndpoint, requests: readonly WarmupRequest[], signal: AbortSignal): Promise<void> {
   for (const { http } of requests) {
-    const outcome = await send(target, http, signal).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
+    const outcome = await send(target, http, signal).catch(messageOf);
     signal.throwIfAborted();
     if (typeof outcome === 'number' && outcome >= 200 && outcome < 400) continue;
     const how = typeof outcome === 'number' ? `was answered with ${outcome}` : `failed within ${requestTimeoutMs} ms: ${outcome}`;
@@ -21,20 +22,10 @@ export async function warmUp(target: InstanceEndpoint, requests: readonly Warmup
 
 /** Answers the status once the whole body has come: a connection that is still open would be part of the checkpoint. */
 function send(target: InstanceEndpoint, { port, path, method, body }: WarmupRequest['http'], signal: AbortSignal): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const headers = { connection: 'close', ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }) };
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]);
-    const where = { host: target.address, port: reachedAt(target, port), path, method, headers, agent: false, signal: limit };
-    const sent = request(where, (response) => {
-      response
-        .resume()
-        .once('error', reject)
-        .once('end', () => resolve(response.statusCode ?? 0));
-    });
-    sent.once('upgrade', (_response, socket) => {
-      socket.destroy(); // without a listener Node would end the request with no event at all
-      resolve(101);
-    });
-    sent.once('error', reject).end(body);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]);
+  const where = { host: target.address, port: reachedAt(target, port), path, method, body, signal: limit };
+  return requestOnce(where, async (response) => {
+    await once(response.resume(), 'end');
+    return response.statusCode ?? 0;
   });
 }

@@ -5,9 +5,18 @@ import { InstanceId, type OperationId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import type { Golden } from './golden.ts';
 
+interface WorkingInstances {
+  readonly primer: InstanceId;
+  /** Of the golden that is verified. */
+  readonly clones: readonly InstanceId[];
+  /** Of the golden that it is compared with. */
+  readonly peer: InstanceId;
+}
+
 /** The instances an operation on a golden works with. Their ids follow from the operation, so that a second run finds those of the first. */
-export function workingInstances(operation: OperationId): { primer: InstanceId; clones: readonly InstanceId[] } {
-  return { primer: derive(operation, 'primer'), clones: [derive(operation, 'clone 1'), derive(operation, 'clone 2')] };
+export function workingInstances(operation: OperationId): WorkingInstances {
+  const clones = [derive(operation, 'clone 1'), derive(operation, 'clone 2')];
+  return { primer: derive(operation, 'primer'), clones, peer: derive(operation, 'peer') };
 }
 
 /** They belong to no pool, so that no claim can meet them. */
@@ -19,8 +28,8 @@ export async function recordWorkingInstance(redis: Redis, golden: Golden, id: In
 
 /** Nothing of them is left, whatever a run before has made. */
 export async function destroyWorkingInstances(deps: DestroyDeps, operation: OperationId): Promise<void> {
-  const { primer, clones } = workingInstances(operation);
-  await Promise.all([primer, ...clones].map((id) => destroyInstance(deps, id)));
+  const { primer, clones, peer } = workingInstances(operation);
+  await Promise.all([primer, ...clones, peer].map((id) => destroyInstance(deps, id)));
 }
 
 /** Hex digits are within the alphabet of ids. */

@@ -1,7 +1,8 @@
-import { request } from 'node:http';
 import { connect } from 'node:net';
 import type { Engine, PortMap } from '#src/engine/engine.ts';
 import type { ReadyProbe } from '#src/engine/workload.ts';
+import { messageOf } from '#src/platform/errors.ts';
+import { requestOnce } from '#src/platform/http/request-once.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 
 /** Where an instance is reached from the host. */
@@ -27,7 +28,7 @@ export async function tryProbe(
     return undefined;
   } catch (error) {
     if (signal.aborted && !options.signal.aborted) return `no answer within ${options.timeoutMs} ms`;
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 
@@ -43,24 +44,13 @@ export function reachedAt({ ports }: InstanceEndpoint, port: number): number {
 
 const drainMs = 100;
 
-/** A connection of its own: one that is kept alive would be part of the checkpoint, or meet a clone that does not know it. */
 function getOnce(target: InstanceEndpoint, port: number, path: string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const where = { host: target.address, port: reachedAt(target, port), path, agent: false, headers: { connection: 'close' } };
-    const sent = request({ ...where, signal }, (response) => {
-      const status = response.statusCode ?? 0;
-      const cut = setTimeout(() => response.destroy(), drainMs); // a stream that never ends is ready all the same
-      response.resume().once('close', () => {
-        clearTimeout(cut);
-        if (status >= 200 && status < 400) resolve();
-        else reject(new Error(`it answered ${status}`));
-      });
-    });
-    sent.once('upgrade', (_response, socket) => {
-      socket.destroy(); // without a listener Node would end the request with no event at all
-      reject(new Error('it answered 101'));
-    });
-    sent.once('error', reject).end();
+  return requestOnce({ host: target.address, port: reachedAt(target, port), path, signal }, async (response) => {
+    const status = response.statusCode ?? 0;
+    const cut = setTimeout(() => response.destroy(), drainMs); // a stream that never ends is ready all the same
+    await new Promise((resolve) => response.resume().once('close', resolve));
+    clearTimeout(cut);
+    if (status < 200 || status >= 400) throw new Error(`it answered ${status}`);
   });
 }
 

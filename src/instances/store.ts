@@ -3,7 +3,7 @@ import type { Failure } from '#src/platform/failure.ts';
 import { hashFields } from '#src/platform/hash-field.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
-import { keyPrefix, type Redis } from '#src/platform/redis.ts';
+import { keyPrefix, type Redis, runPipeline } from '#src/platform/redis.ts';
 import { type Instance, type InstancePort, InstanceState, isLive, liveStates, statesBefore, type TimingsMs } from './instance.ts';
 import { instanceKeys } from './keys.ts';
 import { parseInstance } from './record.ts';
@@ -74,11 +74,8 @@ export async function getInstance(redis: Redis, id: InstanceId): Promise<Instanc
 export async function getInstances(redis: Redis, ids: readonly string[]): Promise<Instance[]> {
   const pipeline = redis.pipeline();
   for (const id of ids) pipeline.hgetall(instanceKeys.instance(id));
-  const replies = (await pipeline.exec()) ?? [];
-  return replies.flatMap(([error, hash]) => {
-    if (error) throw error;
-    return parseInstance(z.record(z.string(), z.string()).parse(hash)) ?? [];
-  });
+  const hashes = z.array(z.record(z.string(), z.string())).parse(await runPipeline(pipeline));
+  return hashes.flatMap((hash) => parseInstance(hash) ?? []);
 }
 
 export async function listNodeInstances(redis: Redis, node: string): Promise<Instance[]> {
@@ -89,13 +86,9 @@ export async function listNodeInstances(redis: Redis, node: string): Promise<Ins
 export async function poolCounts(redis: Redis, pool: string): Promise<Record<InstanceState, number>> {
   const pipeline = redis.pipeline();
   for (const state of liveStates) pipeline.zcard(instanceKeys.poolState(pool, state));
-  const replies = (await pipeline.exec()) ?? [];
+  const replies = await runPipeline(pipeline);
   const counts: Record<InstanceState, number> = { ...noInstances };
-  for (const [index, state] of liveStates.entries()) {
-    const [error, count] = replies[index] ?? [];
-    if (error) throw error;
-    counts[state] = z.number().parse(count);
-  }
+  for (const [index, state] of liveStates.entries()) counts[state] = z.number().parse(replies[index]);
   return counts;
 }
 

@@ -1,7 +1,7 @@
 import { Agent, type IncomingMessage, type RequestOptions, request } from 'node:http';
 import type { Binding, BoundInstance, InstanceStats } from '#src/engine/engine.ts';
-import { isThawError, ThawError } from '#src/platform/errors.ts';
-import { Failure } from '#src/platform/failure.ts';
+import { isThawError, messageOf, ThawError } from '#src/platform/errors.ts';
+import { Failure, thawErrorOf } from '#src/platform/failure.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { LogsAnswer, StatsAnswer } from './agent-protocol.ts';
 import { openBindStream } from './bind-stream.ts';
@@ -66,13 +66,11 @@ async function askAgent(target: RequestOptions, address: string, call: AgentCall
   if (status === 200) return JSON.parse(text);
   const failure = Failure.safeParse(parseJson(text));
   if (!failure.success) throw new ThawError('node_unreachable', `the node agent at ${address} answered ${status} to ${call.path}`);
-  const { code, message, fix } = failure.data;
-  throw new ThawError(code, message, fix === undefined ? {} : { fix });
+  throw thawErrorOf(failure.data);
 }
 
 function unreachable(address: string, what: string, error: unknown): ThawError {
-  const why = error instanceof Error ? error.message : String(error);
-  return new ThawError('node_unreachable', `the node agent at ${address} did not answer ${what}: ${why}`, {
+  return new ThawError('node_unreachable', `the node agent at ${address} did not answer ${what}: ${messageOf(error)}`, {
     fix: 'See whether the agent of that node runs; `thaw up` starts it.',
     retryAfterMs: 1000,
     cause: error,

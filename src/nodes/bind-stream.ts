@@ -2,8 +2,7 @@ import type { RequestOptions } from 'node:http';
 import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Binding, BoundInstance } from '#src/engine/engine.ts';
-import { ThawError } from '#src/platform/errors.ts';
-import type { Failure } from '#src/platform/failure.ts';
+import { thawErrorOf } from '#src/platform/failure.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { BindReply, bindStreamPath, bindStreamProtocol } from './agent-protocol.ts';
 import { readJsonLines, writeJsonLine } from './json-lines.ts';
@@ -44,7 +43,7 @@ export function openBindStream(target: RequestOptions): BindStream {
       const waiting = pending.get(reply.call);
       pending.delete(reply.call);
       if ('bound' in reply) waiting?.resolve(reply.bound);
-      else waiting?.reject(failureOf(reply.failure));
+      else waiting?.reject(thawErrorOf(reply.failure));
     });
     return socket;
   };
@@ -70,10 +69,6 @@ export function openBindStream(target: RequestOptions): BindStream {
     },
     close: () => void stream?.then((socket) => socket.destroy()).catch(() => {}),
   };
-}
-
-function failureOf({ code, message, fix }: Failure): ThawError {
-  return new ThawError(code, message, fix === undefined ? {} : { fix });
 }
 
 function upgrade(target: RequestOptions): Promise<Duplex> {

@@ -31,7 +31,7 @@ export async function runOperation(
     if (signal.aborted && !cancelled.signal.aborted) throw error;
     const problem = describeFailure(cancelled.signal.aborted ? cancelled.signal.reason : error);
     await endOperation(redis, id, { state: 'failed', problem });
-    if (!isThawError(error)) throw error; // a bug is told to the operation and to the log of the worker
+    if (!cancelled.signal.aborted && !isThawError(error)) throw error; // a bug is told to the operation and to the log of the worker
   } finally {
     cancelled.stop();
   }

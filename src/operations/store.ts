@@ -5,7 +5,7 @@ import { hashFields, jsonField } from '#src/platform/hash-field.ts';
 import type { Page } from '#src/platform/http/list.ts';
 import type { OperationId } from '#src/platform/ids.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
-import { keyPrefix, type Redis } from '#src/platform/redis.ts';
+import { keyPrefix, type Redis, runPipeline } from '#src/platform/redis.ts';
 import { type PageQuery, readNewest } from '#src/platform/sorted-page.ts';
 import { hasEnded, Operation, OperationState, OperationStep } from './operation.ts';
 
@@ -60,10 +60,10 @@ export async function listOperations(redis: Redis, query: PageQuery): Promise<Pa
   return { items: await getOperations(redis, members), ...next };
 }
 
-/** Queued or running ones of one kind, in no order. */
-export async function listUnfinishedOperations(redis: Redis, kind: string): Promise<Operation[]> {
+/** Queued or running ones, of one kind or of all, in no order. */
+export async function listUnfinishedOperations(redis: Redis, kind?: string): Promise<Operation[]> {
   const operations = await getOperations(redis, await redis.smembers(unfinishedKey));
-  return operations.filter((operation) => operation.kind === kind && !hasEnded(operation.state));
+  return operations.filter((operation) => operation.kind === (kind ?? operation.kind) && !hasEnded(operation.state));
 }
 
 const StateReply = OperationState.nullable();
@@ -78,7 +78,7 @@ export async function beginOperation(redis: Redis, id: OperationId): Promise<Ope
 
 /** Begins a step if the operation is running; answers the operation's state. */
 export async function startStep(redis: Redis, id: OperationId, name: string): Promise<OperationState | null> {
-  return StateReply.parse(await startStepScript.run(redis, operationKeys(id), [name]));
+  return StateReply.parse(await startStepScript.run(redis, operationKeys(id), [id, name, keyPrefix]));
 }
 
 export async function finishStep(
@@ -86,7 +86,7 @@ export async function finishStep(
   id: OperationId,
   step: { name: string; state: 'succeeded' | 'failed'; tookMs: number },
 ): Promise<void> {
-  await finishStepScript.run(redis, operationKeys(id), [step.name, step.state, step.tookMs]);
+  await finishStepScript.run(redis, operationKeys(id), [id, step.name, step.state, step.tookMs, keyPrefix]);
 }
 
 /** False when it had ended before: an end is never replaced by another. */
@@ -112,10 +112,7 @@ async function getOperations(redis: Redis, ids: readonly string[]): Promise<Oper
     const [hashKey, stepsKey] = operationKeys(id);
     pipeline.hgetall(hashKey).lrange(stepsKey, 0, -1);
   }
-  const replies = ((await pipeline.exec()) ?? []).map(([error, reply]) => {
-    if (error) throw error;
-    return reply;
-  });
+  const replies = await runPipeline(pipeline);
   return ids.flatMap((_, index) => {
     const hash = Hash.parse(replies[2 * index]);
     return 'id' in hash ? OperationHash.parse({ ...hash, steps: Steps.parse(replies[2 * index + 1]) }) : [];

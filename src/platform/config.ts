@@ -5,6 +5,7 @@ import { unescape as unescapePercent } from 'node:querystring'; // does not thro
 import { z } from 'zod';
 import { type Cidr, parseCidr } from './cidr.ts';
 import { DataDir, dataPaths } from './data-paths.ts';
+import type { GoldenKeySettings, WrappingKeySource } from './golden-key-settings.ts';
 import { Name } from './ids.ts';
 import type { TraceExport } from './tracing-export.ts';
 import { wholeNumber } from './whole-number.ts';
@@ -44,7 +45,16 @@ const Environment = z.object({
   THAW_INSECURE_REGISTRIES: z.string().default(''),
   THAW_MEMORY_RESERVE_MB: megabytes.default(1024),
   THAW_DISK_RESERVE_MB: megabytes.default(2048),
+  THAW_GOLDEN_DISK_MB: wholeNumber('megabytes from 1 to 1000000000', 1, 1_000_000_000).optional(),
   THAW_HOST_PORTS: z.string().default(''),
+  THAW_SIGNING_KEY: z.string().optional(),
+  THAW_TRUSTED_KEYS: z.string().optional(),
+  THAW_ENCRYPTION_KEY_FILE: z.string().optional(),
+  THAW_ENCRYPTION_KEY: z
+    .string()
+    .regex(/^([0-9a-fA-F]{64}|[A-Za-z0-9+/_-]{43}=?)$/, '32 bytes as hex or base64')
+    .optional(),
+  THAW_ENCRYPTION_COMMAND: z.string().optional(),
   REDIS_URL: z
     .string()
     .regex(/^(redis|rediss|unix):\/\//, 'redis://, rediss:// or unix://')
@@ -97,8 +107,12 @@ export interface Config {
   readonly insecureRegistries: readonly string[];
   readonly memoryReserveBytes: number;
   readonly diskReserveBytes: number;
+  /** What the goldens of a node may take together; undefined: what the disk has. */
+  readonly goldenDiskBytes: number | undefined;
   /** TCP ports of this host that instances may reach. */
   readonly hostPorts: readonly number[];
+  /** What goldens are signed, trusted and encrypted with. */
+  readonly goldenKeys: GoldenKeySettings;
   /** Undefined means the embedded server. */
   readonly redisUrl: string | undefined;
   /** Where the node agent listens when API and workers are on machines apart; undefined means a unix socket. */
@@ -151,7 +165,13 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     insecureRegistries: list(e.THAW_INSECURE_REGISTRIES, ','),
     memoryReserveBytes: e.THAW_MEMORY_RESERVE_MB * 1024 * 1024,
     diskReserveBytes: e.THAW_DISK_RESERVE_MB * 1024 * 1024,
+    goldenDiskBytes: e.THAW_GOLDEN_DISK_MB === undefined ? undefined : e.THAW_GOLDEN_DISK_MB * 1024 * 1024,
     hostPorts: list(e.THAW_HOST_PORTS, ',').map((part) => parsePort('THAW_HOST_PORTS', part)),
+    goldenKeys: {
+      signingKeyFile: e.THAW_SIGNING_KEY && resolve(e.THAW_SIGNING_KEY),
+      trustedKeyPaths: e.THAW_TRUSTED_KEYS === undefined ? undefined : list(e.THAW_TRUSTED_KEYS, ',').map((path) => resolve(path)),
+      encryption: parseEncryption(e),
+    },
     redisUrl: e.REDIS_URL,
     agentListen: parseAgentListen(e.THAW_AGENT_LISTEN, e.THAW_AGENT_TOKEN),
     agentToken: e.THAW_AGENT_TOKEN,
@@ -195,6 +215,17 @@ function parseTraceExport(e: z.infer<typeof Environment>): TraceExport | undefin
     return [name, unescapePercent(value)];
   });
   return { endpoint, headers: Object.fromEntries(headers), serviceName: e.OTEL_SERVICE_NAME };
+}
+
+function parseEncryption(e: z.infer<typeof Environment>): WrappingKeySource | undefined {
+  const [program, ...args] = list(e.THAW_ENCRYPTION_COMMAND ?? '', ' ');
+  const sources: WrappingKeySource[] = [
+    ...(e.THAW_ENCRYPTION_KEY_FILE === undefined ? [] : [{ kind: 'file', path: resolve(e.THAW_ENCRYPTION_KEY_FILE) } as const]),
+    ...(e.THAW_ENCRYPTION_KEY === undefined ? [] : [{ kind: 'environment', text: e.THAW_ENCRYPTION_KEY } as const]),
+    ...(program === undefined ? [] : [{ kind: 'command', argv: [program, ...args] } as const]),
+  ];
+  if (sources.length <= 1) return sources[0];
+  throw new ConfigError('THAW_ENCRYPTION_KEY_FILE, THAW_ENCRYPTION_KEY and THAW_ENCRYPTION_COMMAND say where one key is: set one of them');
 }
 
 function parseTls(certPath: string | undefined, keyPath: string | undefined): Config['tls'] {

@@ -22,6 +22,7 @@ export function dataPaths(dataDir: string) {
     goldens: join(dataDir, 'goldens'),
     instances: join(dataDir, 'instances'),
     logs: join(dataDir, 'logs'),
+    moves: join(dataDir, 'moves'),
     run: join(dataDir, 'run'),
     agentSocket: join(dataDir, 'agent.sock'),
   };

@@ -1,5 +1,6 @@
 /** What kind of thing is broken, so that a caller knows whom to ask: the first column of every failure (law 9). */
-export type FailureClass = 'request' | 'capacity' | 'template' | 'golden' | 'node' | 'conflict' | 'bug';
+export const failureClasses = ['request', 'capacity', 'template', 'golden', 'node', 'conflict', 'bug'] as const;
+export type FailureClass = (typeof failureClasses)[number];
 
 /**
  * Every problem Thaw can answer with, in one table: the stable code, its HTTP status, its class and its title.
@@ -26,12 +27,18 @@ export const problems = {
   hook_unreachable: { status: 403, class: 'request', title: 'Hooks are not for tenants' },
   port_not_found: { status: 404, class: 'request', title: 'The template lists no such port' },
   request_target_invalid: { status: 400, class: 'request', title: 'The request target can not be used' },
+  malformed_request: { status: 400, class: 'request', title: 'The request is not HTTP' },
+  headers_too_large: { status: 431, class: 'request', title: 'The headers are too large' },
+  request_timed_out: { status: 408, class: 'request', title: 'The request took too long to arrive' },
   body_too_large: { status: 413, class: 'request', title: 'The body is too large' },
   unsupported_media_type: { status: 415, class: 'request', title: 'The body must be application/json' },
   malformed_json: { status: 400, class: 'request', title: 'The body is not JSON' },
   validation_failed: { status: 422, class: 'request', title: 'The request does not fit its schema' },
   volumes_unsupported: { status: 422, class: 'template', title: 'Volumes are not supported yet' },
   image_reference_invalid: { status: 422, class: 'template', title: 'The image reference can not be used' },
+  archive_invalid: { status: 422, class: 'request', title: 'The checkpoint archive can not be used' },
+  archive_unsupported: { status: 422, class: 'request', title: 'The checkpoint archive lacks or holds what can not be restored here' },
+  archive_too_large: { status: 422, class: 'request', title: 'The checkpoint archive exceeds a limit' },
   quota_exceeded: { status: 429, class: 'capacity', title: 'The tenant has reached a limit' },
   client_closed_request: { status: 408, class: 'request', title: 'The client hung up' },
   rate_limited: { status: 429, class: 'request', title: 'This key sends too many requests' },
@@ -46,6 +53,7 @@ export const problems = {
   pool_in_use: { status: 409, class: 'conflict', title: 'The pool is in use' },
   golden_in_use: { status: 409, class: 'conflict', title: 'The golden is in use' },
   golden_not_ready: { status: 409, class: 'conflict', title: 'The golden is not ready' },
+  export_target_exists: { status: 409, class: 'conflict', title: 'What the export would write exists already' },
   capture_in_progress: { status: 409, class: 'conflict', title: 'A capture of this template is under way' },
   invalid_transition: { status: 409, class: 'conflict', title: 'Not possible in this state' },
   cancelled: { status: 409, class: 'conflict', title: 'The operation was cancelled' },
@@ -56,6 +64,7 @@ export const problems = {
   no_node: { status: 503, class: 'capacity', title: 'No node can take the work' },
   memory_reserve: { status: 503, class: 'capacity', title: "The node's memory reserve would be crossed" },
   disk_reserve: { status: 503, class: 'capacity', title: "The node's disk reserve would be crossed" },
+  golden_disk_full: { status: 503, class: 'capacity', title: "The node's disk budget for goldens is used up" },
   addresses_exhausted: { status: 503, class: 'capacity', title: 'The node has no free address' },
   // the template: the image or the app in it
   image_not_found: { status: 422, class: 'template', title: 'The image does not exist' },
@@ -69,22 +78,31 @@ export const problems = {
   app_silent: { status: 504, class: 'template', title: 'The app did not answer in time' },
   hook_failed: { status: 422, class: 'template', title: 'A hook of the template failed' },
   not_unique: { status: 422, class: 'template', title: 'Two clones of the golden are the same' },
+  smoke_failed: { status: 422, class: 'template', title: 'A clone failed the smoke test' },
+  secrets_found: { status: 422, class: 'template', title: 'The checkpoint would hold secrets' },
   checkpoint_unsupported: { status: 422, class: 'template', title: 'The app can not be checkpointed' },
   // goldens
   checkpoint_failed: { status: 500, class: 'golden', title: 'The checkpoint failed' },
   restore_failed: { status: 500, class: 'golden', title: 'The restore failed' },
   clone_not_ready: { status: 500, class: 'golden', title: 'A clone did not answer after its restore' },
   clone_exited: { status: 500, class: 'golden', title: 'A clone ended by itself' },
+  golden_regressed: { status: 500, class: 'golden', title: 'The golden is much slower or larger than the one in use' },
+  restore_slow: { status: 500, class: 'golden', title: 'Clones are restored markedly slower than before' },
   golden_corrupt: { status: 500, class: 'golden', title: "The golden's files have changed" },
+  golden_incompatible: { status: 409, class: 'golden', title: 'The golden does not fit here' },
   golden_missing: { status: 500, class: 'golden', title: "The golden's files are not on this node" },
+  golden_untrusted: { status: 500, class: 'golden', title: 'The golden is not signed by a trusted key' },
   // nodes
   bind_failed: { status: 503, class: 'node', title: 'The instance could not be bound' },
   instance_unreachable: { status: 504, class: 'node', title: 'The instance can not be reached' },
   node_unreachable: { status: 503, class: 'node', title: 'The node does not answer' },
   instance_lost: { status: 503, class: 'node', title: 'The instance was lost' },
+  encryption_key_missing: { status: 503, class: 'node', title: 'The key that goldens are encrypted with can not be had' },
+  encryption_key_wrong: { status: 503, class: 'node', title: 'The golden is encrypted with another key' },
   node_unfit: { status: 503, class: 'node', title: 'The node can not run instances' },
   redis_unavailable: { status: 503, class: 'node', title: 'Redis does not answer' },
   subprocess_failed: { status: 500, class: 'node', title: 'A program failed' },
+  image_push_failed: { status: 502, class: 'node', title: 'The image could not be brought to its registry' },
   // us
   internal: { status: 500, class: 'bug', title: 'A bug in Thaw' },
 } as const satisfies Record<string, { status: number; class: FailureClass; title: string }>;
@@ -130,10 +148,15 @@ export function isThawError(error: unknown, ...codes: ProblemCode[]): error is T
   return error instanceof ThawError && (codes.length === 0 || codes.includes(error.code));
 }
 
+/** What an error says, or whatever else was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** The failure as plain data, to be kept on an operation or sent between processes. A bug keeps its message only. */
 export function describeFailure(error: unknown): { code: ProblemCode; class: FailureClass; message: string; fix?: string } {
   if (isThawError(error)) {
     return { code: error.code, class: error.class, message: error.message, ...(error.fix === undefined ? {} : { fix: error.fix }) };
   }
-  return { code: 'internal', class: 'bug', message: error instanceof Error ? error.message : String(error) };
+  return { code: 'internal', class: 'bug', message: messageOf(error) };
 }

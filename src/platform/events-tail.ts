@@ -33,10 +33,6 @@ export class EventTail {
     return this.#from;
   }
 
-  get last(): string {
-    return this.#last;
-  }
-
   get stopped(): boolean {
     return this.#stopped;
   }

@@ -31,7 +31,14 @@ export const ThawEvent = z.object({
   operation: text,
   kind: text,
   target: text,
+  /** Of an operation.step: its name, `running`, `succeeded` or `failed`, and how long it took (ms) once it has ended. */
+  step: text,
+  state: text,
+  tookMs: z.coerce.number().exactOptional(),
   alias: text,
+  /** Goldens: of an alias that was moved, of a pool that changes over. */
+  from: text,
+  to: text,
   reason: text,
   actor: text,
   /** The trace id of the request that caused it, where its caller sent a `traceparent`. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:net';
 import { isErrnoError } from './errno.ts';
-import { ThawError } from './errors.ts';
+import { messageOf, ThawError } from './errors.ts';
 import { findPortHolder } from './port-holder.ts';
 
 export interface ListenAddress {
@@ -41,6 +41,5 @@ async function explain(error: unknown, { host, port }: ListenAddress, settings: 
     const fix = `Set ${settings.host} to one that \`ip address\` shows, or to 127.0.0.1.`;
     return { message: `${host} is no address of this machine`, fix };
   }
-  const why = error instanceof Error ? error.message : String(error);
-  return { message: `nothing can listen on ${place}: ${why}`, fix: `Check ${settings.host} and ${settings.port}.` };
+  return { message: `nothing can listen on ${place}: ${messageOf(error)}`, fix: `Check ${settings.host} and ${settings.port}.` };
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { Clock } from './clock.ts';
+import { isErrnoError } from './errno.ts';
 
 /** A process named so that a reused pid is not taken for it. */
 export const LiveProcess = z.object({
@@ -38,7 +39,7 @@ export function signalProcess(target: LiveProcess, signal: 'SIGTERM' | 'SIGKILL'
   try {
     if (isAlive(target)) process.kill(target.pid, signal);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    if (!isErrnoError(error, 'ESRCH')) throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isErrnoError } from './errno.ts';
-import { ThawError } from './errors.ts';
+import { messageOf, ThawError } from './errors.ts';
 
 /**
  * Makes the data directory, and the ones above it that are missing. Instances of other uids pass through it and read nothing.
@@ -11,8 +11,7 @@ export function makeDataDir(path: string): void {
   try {
     makeLevels(path);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ThawError('node_unfit', `the data directory ${path} could not be made: ${why}`, {
+    throw new ThawError('node_unfit', `the data directory ${path} could not be made: ${messageOf(error)}`, {
       fix: 'Run as root, or set THAW_DATA_DIR to a directory of yours.',
       cause: error,
     });

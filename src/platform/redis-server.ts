@@ -34,7 +34,7 @@ export function redisLog(paths: Pick<DataPaths, 'logs'>): string {
 
 /** Runs redis-server or valkey-server on `paths.redis`, which exists. Throws node_unfit where there is neither. */
 export function spawnRedisServer(paths: RedisPaths): StartedServer {
-  const server = findServer();
+  const server = requireServer();
   boundRedisLog(paths);
   const log = openSync(redisLog(paths), 'a', 0o600);
   // flock becomes the server and leaves it the locked descriptor: the lock ends with the server, however that ends.
@@ -63,8 +63,13 @@ export function redisLogTail(paths: RedisPaths): string {
   return readFileSync(redisLog(paths), 'utf8').trim().split('\n').slice(-4).join('\n');
 }
 
-function findServer(): string {
-  const server = findProgram('redis-server') ?? findProgram('valkey-server');
+/** The program, or undefined where neither of the two is installed. */
+export function findRedisServer(): string | undefined {
+  return findProgram('redis-server') ?? findProgram('valkey-server');
+}
+
+function requireServer(): string {
+  const server = findRedisServer();
   if (server) return server;
   throw new ThawError('node_unfit', 'this machine has neither redis-server nor valkey-server', {
     fix: 'Run deploy/host/setup.sh, or set REDIS_URL to a Redis that exists.',

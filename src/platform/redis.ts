@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import { type ChainableCommander, Redis } from 'ioredis';
 
 export type { Redis };
 
@@ -31,6 +31,15 @@ export function isRedisGone(error: unknown): boolean {
   if (error.name === 'MaxRetriesPerRequestError' || error.message === 'Command timed out') return true;
   if (error.message === 'Connection is closed.' || ('syscall' in error && error.syscall === 'connect')) return true;
   return error.name === 'ReplyError' && /^(LOADING|READONLY|MISCONF|OOM|MASTERDOWN|CLUSTERDOWN)\b/.test(error.message);
+}
+
+/** Sends a pipeline and answers its replies in order. Throws the first error among them. */
+export async function runPipeline(pipeline: ChainableCommander): Promise<unknown[]> {
+  const replies = (await pipeline.exec()) ?? [];
+  return replies.map(([error, reply]) => {
+    if (error) throw error;
+    return reply;
+  });
 }
 
 /** Redis' own clock in ms: the only time that decides about leases. */

@@ -2,7 +2,7 @@ import { ThawError } from './errors.ts';
 import { isOutOfSpace, outOfSpace } from './out-of-space.ts';
 import { type RunOptions, type RunResult, run, SubprocessError } from './subprocess.ts';
 
-export interface ToolOptions extends Pick<RunOptions, 'timeoutMs' | 'input' | 'okCodes'> {
+export interface ToolOptions extends Pick<RunOptions, 'timeoutMs' | 'stallTimeoutMs' | 'input' | 'okCodes'> {
   readonly signal?: AbortSignal | undefined;
   /** For what writes into a directory of ours: an orphan would go on writing where the next process sweeps. */
   readonly diesWithUs?: boolean;

@@ -12,11 +12,17 @@ export interface PageQuery {
   readonly cursor?: string | undefined;
 }
 
+interface MemberPage {
+  readonly members: string[];
+  /** Absent on the last page. */
+  readonly nextCursor?: string;
+}
+
 /**
  * One page of a zset in descending order. The cursor is the last member and its score, so that what comes and goes between two
  * pages neither repeats nor hides another member.
  */
-export async function readNewest(redis: Redis, key: string, query: PageQuery): Promise<{ members: string[]; nextCursor?: string }> {
+export async function readNewest(redis: Redis, key: string, query: PageQuery): Promise<MemberPage> {
   const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
   const found: Ranked[] = [];
   for (let offset = 0; found.length <= query.limit; offset += query.limit + 1) {
@@ -27,8 +33,17 @@ export async function readNewest(redis: Redis, key: string, query: PageQuery): P
   return cutPage(found, query.limit);
 }
 
-/** The same page and the same cursors over members that are at hand, in any order. */
-export function pageOfNewest(items: readonly Ranked[], query: PageQuery): { members: string[]; nextCursor?: string } {
+/** One page of a zset whose members all have the score 0, by name; the cursor is the last one. */
+export async function readByName(redis: Redis, key: string, { limit, cursor }: PageQuery): Promise<MemberPage> {
+  const after = cursor === undefined ? '-' : `(${decodeCursor(cursor)}`;
+  const names = await redis.zrange(key, after, '+', 'BYLEX', 'LIMIT', 0, limit + 1);
+  const members = names.slice(0, limit);
+  const last = members.at(-1);
+  return names.length > limit && last !== undefined ? { members, nextCursor: encodeCursor(last) } : { members };
+}
+
+/** The same page and the same cursors as of readNewest, over members that are at hand, in any order. */
+export function pageOfNewest(items: readonly Ranked[], query: PageQuery): MemberPage {
   const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
   const rest = items.filter((item) => after === undefined || isAfter(item, after));
   return cutPage(

@@ -1,19 +1,24 @@
 import { spawn } from 'node:child_process';
+import { watchProgress } from './watch-progress.ts';
 
 export interface RunOptions {
   /** SIGTERM at the deadline, SIGKILL two seconds later. Required: nothing of ours waits for ever. */
   readonly timeoutMs: number;
+  /** As at the deadline when the program has moved no data for so long: for what may rightly take hours. */
+  readonly stallTimeoutMs?: number | undefined;
   readonly signal?: AbortSignal;
   readonly cwd?: string;
   /** Replaces the environment; the caller passes what the program needs. */
   readonly env?: Readonly<Record<string, string>>;
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   /** Exit codes that are no failure. */
   readonly okCodes?: readonly number[];
 }
 
 export interface RunResult {
   readonly stdout: string;
+  /** The same before it was read as UTF-8. */
+  readonly stdoutBytes: Buffer;
   readonly stderr: string;
   readonly exitCode: number;
 }
@@ -51,18 +56,20 @@ export function run(argv: readonly [string, ...string[]], options: RunOptions): 
     });
     const stdout = collect(child.stdout);
     const stderr = collect(child.stderr);
-    let stoppedBy: 'deadline' | 'abort' | undefined;
+    let stoppedBy: 'deadline' | 'stall' | 'abort' | undefined;
     let killTimer: NodeJS.Timeout | undefined;
     let pipesTimer: NodeJS.Timeout | undefined;
-    const stop = (reason: 'deadline' | 'abort') => {
+    const stop = (reason: 'deadline' | 'stall' | 'abort') => {
       stoppedBy ??= reason;
       child.kill('SIGTERM');
       killTimer ??= setTimeout(() => child.kill('SIGKILL'), killGraceMs);
     };
     const onAbort = () => stop('abort');
     const deadline = setTimeout(() => stop('deadline'), options.timeoutMs);
+    const stopWatching = watchProgress(child.pid, options.stallTimeoutMs, () => stop('stall'));
     const settle = () => {
       clearTimeout(deadline);
+      stopWatching();
       clearTimeout(killTimer);
       clearTimeout(pipesTimer);
       options.signal?.removeEventListener('abort', onAbort);
@@ -86,10 +93,13 @@ export function run(argv: readonly [string, ...string[]], options: RunOptions): 
       settle();
       child.stdout?.destroy();
       child.stderr?.destroy();
-      const result = { stdout: stdout(), stderr: stderr(), exitCode: code ?? -1 };
+      const stdoutBytes = stdout();
+      const result = { stdout: stdoutBytes.toString('utf8'), stdoutBytes, stderr: stderr().toString('utf8'), exitCode: code ?? -1 };
       if (stoppedBy === 'abort') reject(new SubprocessError(argv, 'was aborted', result, options.signal?.reason));
       else if (stoppedBy === 'deadline')
         reject(new SubprocessError(argv, `exceeded ${options.timeoutMs} ms`, { ...result, timedOut: true }));
+      else if (stoppedBy === 'stall')
+        reject(new SubprocessError(argv, `moved no data for ${options.stallTimeoutMs} ms`, { ...result, timedOut: true }));
       else if (code === 0 || (code !== null && options.okCodes?.includes(code))) resolve(result);
       else reject(new SubprocessError(argv, killedBy ? `was ended by ${killedBy}` : `failed with exit code ${code}`, result));
     }
@@ -100,12 +110,12 @@ export function run(argv: readonly [string, ...string[]], options: RunOptions): 
   });
 }
 
-function collect(stream: NodeJS.ReadableStream | null): () => string {
+function collect(stream: NodeJS.ReadableStream | null): () => Buffer {
   const chunks: Buffer[] = [];
   let size = 0;
   stream?.on('data', (chunk: Buffer) => {
     if (size < maxOutputBytes) chunks.push(chunk);
     size += chunk.length;
   });
-  return () => Buffer.concat(chunks).toString('utf8');
+  return () => Buffer.concat(chunks);
 }

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { readBuilds } from '#src/goldens/builds/store.ts';
 import { listNodes } from '#src/nodes/store.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import { requireTemplate } from '#src/templates/store.ts';
@@ -7,7 +8,7 @@ import { type Arrivals, readArrivals } from './arrivals.ts';
 import { cloneBytes, findTarget, refusalOf } from './observe-pool.ts';
 import type { Pool } from './pool.ts';
 import { type RefillLoad, utilisation } from './refill-load.ts';
-import { readRestoreTimes } from './restore-times.ts';
+import { readRestoreTimes, usualRestoreMs } from './restore-times.ts';
 
 export const AdviceQuery = z.object({
   hitRate: z.coerce
@@ -42,8 +43,6 @@ export const PoolAdvice = z
   .openapi('PoolAdvice');
 type PoolAdvice = z.infer<typeof PoolAdvice>;
 
-/** Without a restore to judge by. */
-const usualRestoreMs = 1000;
 /** The planner gathers changes for 20 ms; the plan, the record and the job's way through the queue take the rest. */
 const reactionMs = 50;
 const enoughClaims = 100;
@@ -85,7 +84,8 @@ async function findRefill(redis: Redis, { spec }: Pool): Promise<{ cloneBytes: n
     const { resources } = (await requireTemplate(redis, spec.template)).spec;
     return { cloneBytes: resources.memoryBytes, restoresAtOnce: 1 };
   }
-  const able = nodes.filter((node) => refusalOf(node, golden) === undefined);
+  const builds = await readBuilds(redis, golden);
+  const able = nodes.filter((node) => refusalOf(node, golden, builds) === undefined);
   return { cloneBytes: cloneBytes(golden), restoresAtOnce: able.reduce((sum, { capacity }) => sum + Math.floor(capacity.cpus), 0) };
 }
 

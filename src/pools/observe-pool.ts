@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { type GoldenBuild, type GoldenBuilds, judgeNode, wantsBuild } from '#src/goldens/builds/build.ts';
+import { readBuilds } from '#src/goldens/builds/store.ts';
 import { getRestoreFailures, type RestoreFailures } from '#src/goldens/failures.ts';
 import type { Golden } from '#src/goldens/golden.ts';
-import { resolveGolden } from '#src/goldens/store.ts';
+import { getGolden, resolveGolden } from '#src/goldens/store.ts';
 import { InstanceState, isInTheMaking, liveStates } from '#src/instances/instance.ts';
 import { instanceKeys } from '#src/instances/keys.ts';
 import type { Node } from '#src/nodes/node.ts';
@@ -12,7 +14,7 @@ import { loadLuaScript } from '#src/platform/lua-script.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import { getTemplate } from '#src/templates/store.ts';
 import type { PoolSpec } from './pool.ts';
-import type { ColdDemand, ObservedInstance, ObservedNode, ObservedPool, PlanTarget } from './pool-plan.ts';
+import type { ColdDemand, ObservedGolden, ObservedInstance, ObservedNode, ObservedPool } from './pool-plan.ts';
 import { poolKeys } from './store.ts';
 
 const observeScript = loadLuaScript(import.meta.url, './lua/observe-pool.lua');
@@ -63,21 +65,28 @@ export async function readPoolInstances(redis: Redis, pool: string): Promise<Poo
 export async function observePool(
   redis: Redis,
   spec: PoolSpec,
-  { instances, held, waiting, waitingCold }: PoolInstances,
+  { now, instances, held, waiting, waitingCold }: PoolInstances,
 ): Promise<ObservedPool> {
   const [golden, nodes] = await Promise.all([findTarget(redis, spec), listNodes(redis)]);
   const observed = instances.flatMap(observedInstance);
   const cold = waitingCold === 0 ? undefined : await observeColdDemand(redis, spec, nodes, waitingCold);
   if ('missing' in golden) return { instances: observed, held, waiting, cold, target: golden, nodes: [] };
-  const failures = await getRestoreFailures(redis, golden.id);
-  const target: PlanTarget = { golden: golden.id, cloneBytes: cloneBytes(golden) };
+  return { instances: observed, held, waiting, cold, ...(await observeGolden(redis, golden, nodes, now)) };
+}
+
+/** The golden that a pool was filled from before; undefined when clones of it are not to be made any more. */
+export async function observePrevious(redis: Redis, id: GoldenId, now: number): Promise<ObservedGolden | undefined> {
+  const [golden, nodes] = await Promise.all([getGolden(redis, id), listNodes(redis)]);
+  if (golden?.state !== 'ready' || golden.problem !== undefined) return undefined;
+  const { target, nodes: observed } = await observeGolden(redis, golden, nodes, now);
+  return { target, nodes: observed.map((node) => ({ ...node, wantsBuild: false })) };
+}
+
+async function observeGolden(redis: Redis, golden: Golden, nodes: readonly Node[], now: number): Promise<ObservedGolden> {
+  const [failures, builds] = await Promise.all([getRestoreFailures(redis, golden.id), readBuilds(redis, golden)]);
   return {
-    instances: observed,
-    held,
-    waiting,
-    cold,
-    target,
-    nodes: nodes.map((node) => observedNode(node, golden, failures.get(node.name))),
+    target: { golden: golden.id, cloneBytes: cloneBytes(golden) },
+    nodes: nodes.map((node) => observedNode(node, golden, builds, failures.get(node.name), now)),
   };
 }
 
@@ -120,13 +129,27 @@ function tierOf(state: InstanceState): ObservedInstance['tier'] {
   return isInTheMaking(state) ? 'queued' : 'warm';
 }
 
-function observedNode(node: Node, golden: Golden, failures: RestoreFailures | undefined): ObservedNode {
-  return { name: node.name, refusal: refusalOf(node, golden), memoryFreeBytes: node.capacity.memoryFreeBytes, failures };
+function observedNode(node: Node, golden: Golden, builds: GoldenBuilds, failures: RestoreFailures | undefined, now: number): ObservedNode {
+  const { name, capacity } = node;
+  const isUsable = unusable(node) === undefined;
+  return {
+    ...{ name, failures, refusal: refusalOf(node, golden, builds), memoryFreeBytes: capacity.memoryFreeBytes },
+    wantsBuild: isUsable && wantsBuild(golden, builds, node, now),
+  };
 }
 
 /** Why a node takes no clones of the golden, in words that follow its name; undefined when it does. */
-export function refusalOf(node: Node, golden: Golden): string | undefined {
-  return unusable(node) ?? (golden.node === node.name ? undefined : `does not have the files of ${golden.id}`);
+export function refusalOf(node: Node, golden: Golden, builds: GoldenBuilds): string | undefined {
+  const hindrance = unusable(node);
+  if (hindrance !== undefined) return hindrance;
+  const { compatible, has, reasons, making } = judgeNode(builds, node);
+  if (compatible) return has ? undefined : `does not have the files of ${golden.id}`;
+  return [`can not restore ${golden.id} (${reasons.join(', ')})`, tellMaking(making)].filter(Boolean).join('; ');
+}
+
+function tellMaking(making: GoldenBuild | undefined): string | undefined {
+  if (making?.state === 'building') return `its own build is being captured (operation ${making.operation})`;
+  return making && `its own build could not be captured: ${making.problem?.message ?? 'see its operation'} (operation ${making.operation})`;
 }
 
 function unusable({ state, fit, problems, capacity }: Node): string | undefined {

@@ -1,15 +1,12 @@
 import { breakerAllowance, openBreaker, tellBreaker } from './breaker.ts';
+import { fillPlaces, type Place } from './fill-places.ts';
 import { isOnItsWay, type ObservedNode, type ObservedPool, type PlanTarget, type Step } from './pool-plan.ts';
 
 /** Restores of a pool that may be on their way to one node: a pool made larger by far does not fill the node's queue. */
 const comingMax = 32;
 
-interface Place {
-  readonly node: string;
-  freeBytes: number;
-  count: number;
-  /** Clones that may be on their way to it. */
-  readonly most: number;
+/** `most`: clones that may be on their way to it. */
+interface ClonePlace extends Place {
   /** Why it takes no more than `most` by itself, memory aside; undefined when what it has queued is enough for now. */
   readonly limit: string | undefined;
 }
@@ -21,15 +18,7 @@ interface Place {
 export function placeClones(observed: ObservedPool, target: PlanTarget, count: number, now: number): { steps: Step[]; reason?: string } {
   if (count <= 0) return { steps: [] };
   const places = observed.nodes.filter((node) => node.refusal === undefined).map((node) => placeOn(node, observed, target, now));
-  let left = count;
-  for (; left > 0; left--) {
-    const roomiest = places
-      .filter((place) => place.count < place.most && place.freeBytes >= target.cloneBytes)
-      .reduce<Place | undefined>((best, place) => (best === undefined || place.freeBytes > best.freeBytes ? place : best), undefined);
-    if (roomiest === undefined) break;
-    roomiest.freeBytes -= target.cloneBytes;
-    roomiest.count++;
-  }
+  const left = fillPlaces(places, count, target.cloneBytes);
   const steps = places.flatMap((place): Step[] =>
     place.count === 0 ? [] : [{ kind: 'restore', node: place.node, golden: target.golden, count: place.count }],
   );
@@ -37,7 +26,7 @@ export function placeClones(observed: ObservedPool, target: PlanTarget, count: n
   return left === 0 || isQueued ? { steps } : { steps, reason: whyNot(observed, target, places, left) };
 }
 
-function placeOn({ name, memoryFreeBytes, failures }: ObservedNode, observed: ObservedPool, target: PlanTarget, now: number): Place {
+function placeOn({ name, memoryFreeBytes, failures }: ObservedNode, observed: ObservedPool, target: PlanTarget, now: number): ClonePlace {
   const coming = observed.instances.filter((one) => isOnItsWay(one) && one.node === name);
   const breaker = openBreaker(failures);
   const allowed = breakerAllowance(breaker, coming.filter((one) => one.golden === target.golden).length, now);
@@ -50,7 +39,7 @@ function placeOn({ name, memoryFreeBytes, failures }: ObservedNode, observed: Ob
   };
 }
 
-function whyNot({ nodes }: ObservedPool, { golden, cloneBytes }: PlanTarget, places: readonly Place[], left: number): string {
+function whyNot({ nodes }: ObservedPool, { golden, cloneBytes }: PlanTarget, places: readonly ClonePlace[], left: number): string {
   const limits = places.flatMap((place) => place.limit ?? []);
   if (limits.length > 0 && limits.length === places.length) return few(limits);
   const megabytes = (bytes: number) => `${Math.floor(Math.max(0, bytes) / 2 ** 20)} MB`;

@@ -1,20 +1,19 @@
+import { fillPlaces } from './fill-places.ts';
 import { isOnItsWay, type ObservedInstance, type ObservedPool, type Step } from './pool-plan.ts';
 
 /**
- * The last resort of claims that wait and would take a cold start: while no golden can be restored and none is being, as many are started
- * from the image as wait, where most memory is left. Cold instances are claimed as any others; those left over go as outdated ones do.
+ * The last resort of claims that wait and would take a cold start: as many instances are started from the image as wait, where most memory is
+ * left. None is as long as a clone is on its way; the caller asks only where it restores none. A cold instance is claimed as any other, and
+ * one that is left over goes as a clone of an outdated golden does.
  */
 export function planColdStarts({ cold, instances, held }: ObservedPool, max: number): Step[] {
   if (cold === undefined || instances.some((one) => isOnItsWay(one) && one.golden !== undefined)) return [];
   const idle = instances.filter((one) => one.tier !== 'held');
   const starting = idle.filter(isOnItsWay).length;
-  const places = cold.nodes.map(({ name, memoryFreeBytes }) => ({ node: name, freeBytes: memoryFreeBytes, count: 0 }));
-  for (let left = Math.min(cold.waiting - starting, max - held - idle.length); left > 0; left--) {
-    const [roomiest] = places.toSorted((a, b) => b.freeBytes - a.freeBytes);
-    if (roomiest === undefined || roomiest.freeBytes < cold.memoryBytes) break;
-    roomiest.freeBytes -= cold.memoryBytes;
-    roomiest.count++;
-  }
+  const places = cold.nodes.map(({ name, memoryFreeBytes }) => {
+    return { node: name, freeBytes: memoryFreeBytes, count: 0, most: Number.POSITIVE_INFINITY };
+  });
+  fillPlaces(places, Math.min(cold.waiting - starting, max - held - idle.length), cold.memoryBytes);
   return places.flatMap(({ node, count }): Step[] => (count === 0 ? [] : [{ kind: 'start', node, count }]));
 }
 

@@ -2,9 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { isInTheMaking } from '#src/instances/instance.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis } from '#src/platform/redis.ts';
+import { planInRollout } from '#src/pools/rollout/plan-in-rollout.ts';
+import { isUnderWay } from '#src/pools/rollout/rollout.ts';
+import { readRollout } from '#src/pools/rollout/store.ts';
+import { trackRollout } from '#src/pools/rollout/track-rollout.ts';
 import { findLostJobs } from './lost-jobs.ts';
 import { observePool, type PoolInstance, readPoolInstances } from './observe-pool.ts';
-import { planPool } from './plan-pool.ts';
 import { type RunPlanDeps, releaseIdle, runPlan } from './run-plan.ts';
 import { getPool, poolKeys } from './store.ts';
 
@@ -33,11 +36,16 @@ export async function planOnePool(deps: RunPlanDeps, name: string): Promise<Plan
     await repeatLostJobs(deps, name, instances, now);
     if (pool === undefined) return await emptyDeletedPool(deps, name, instances);
     const observed = await observePool(deps.redis, pool.spec, found);
-    const plan = planPool(observed, pool.spec.size, now);
+    const before = await readRollout(deps.redis, name);
+    const asItStood = await planInRollout(deps.redis, pool, before, observed, now);
+    const rollout = await trackRollout(deps.redis, pool, before, { observed, plan: asItStood, now });
+    if (rollout?.state === 'rolled_back' && before?.state !== 'rolled_back') return 'moving'; // what was observed is not the target any more
+    const plan = rollout === before ? asItStood : await planInRollout(deps.redis, pool, rollout, observed, now);
     await runPlan(deps, pool, plan.steps, instances);
     const isMoving = instances.some((one) => one.state === 'releasing' || isInTheMaking(one.state));
     const mayChange = plan.reason !== undefined || observed.nodes.some((node) => node.failures !== undefined);
-    return plan.steps.length > 0 || isMoving || mayChange ? 'moving' : 'settled';
+    const isChanging = rollout !== undefined && isUnderWay(rollout);
+    return plan.steps.length > 0 || isMoving || mayChange || isChanging ? 'moving' : 'settled';
   } finally {
     await unlock();
   }

@@ -1,4 +1,5 @@
 import { forgiveness } from './breaker.ts';
+import { boundChangeOver, type ChangeOverBounds, usualLimits } from './change-over.ts';
 import { placeClones } from './place-clones.ts';
 import { abandonedStarts, planColdStarts } from './plan-cold-starts.ts';
 import {
@@ -11,12 +12,9 @@ import {
   type Step,
 } from './pool-plan.ts';
 
-/** During a change of golden, how many clones beyond `wanted` may live. */
-const surge = 1;
-
 /**
  * What to do so that a pool becomes as wanted. Pure: the same observation gives the same plan. Steps may be carried out
- * once; what is under way is observed as `coming` and not planned again.
+ * once; what is under way is observed as on its way and not planned again.
  */
 export function planPool(all: ObservedPool, size: PoolSize, now: number): PoolPlan {
   const abandoned = new Set(abandonedStarts(all));
@@ -24,18 +22,31 @@ export function planPool(all: ObservedPool, size: PoolSize, now: number): PoolPl
   const count = census(observed);
   const ready = readyCount(size.ready, count.held) + observed.waiting;
   const wanted = Math.max(0, Math.min(ready, size.max - count.held));
-  const cancels = cancel([...abandoned, ...surplusQueued(observed, count, wanted)]);
+  const bounds = boundIdle(observed, count, wanted, size);
+  const cancels = cancel([...abandoned, ...surplusQueued(observed, count, wanted, bounds)]);
   if ('missing' in observed.target) {
     const steps = [...cancels, ...planColdStarts(observed, size.max), ...destroyWarm(observed, count.warm - wanted, 'surplus')];
     return { steps, wanted, ...(count.idle < wanted ? { reason: observed.target.missing } : {}) };
   }
-  const restores = placeClones(observed, observed.target, restoresNeeded(count, wanted, size.max), now);
+  const restores = planRestores(observed, observed.target, { count, wanted, max: size.max, bounds }, now);
   const starts = restores.steps.length > 0 ? [] : planColdStarts(observed, size.max);
-  const destroys = planDestroys(observed, observed.target, count, wanted, size.max);
+  const destroys = planDestroys(observed, observed.target, count, wanted, size, bounds);
   const cramped = wanted < ready ? `size.max ${size.max} is reached: ${count.held} are claimed` : undefined;
   const reason = restores.reason ?? destroys.reason ?? cramped;
-  const steps = [...forgiveness(observed, observed.target, now), ...cancels, ...restores.steps, ...starts, ...destroys.steps];
+  const steps = [
+    ...planBuilds(observed.nodes, observed.target),
+    ...forgiveness(observed, observed.target, now),
+    ...cancels,
+    ...restores.steps,
+    ...starts,
+    ...destroys.steps,
+  ];
   return { steps, wanted, ...(reason === undefined ? {} : { reason }) };
+}
+
+/** Also for a pool that others fill: each node that may have to is made able to. */
+function planBuilds(nodes: ObservedPool['nodes'], { golden }: PlanTarget): Step[] {
+  return nodes.flatMap((node): Step[] => (node.wantsBuild ? [{ kind: 'build', node: node.name, golden }] : []));
 }
 
 /**
@@ -84,23 +95,41 @@ function census({ instances, held, target }: ObservedPool): Census {
   };
 }
 
-/** Clones to add: what is missing, and during a change of golden the surge, within the pool's maximum. */
-function restoresNeeded(count: Census, wanted: number, max: number): number {
-  const room = Math.max(0, max - count.held - count.idle);
-  const notYetFresh = wanted - count.freshWarm - count.freshComing;
-  return Math.max(0, Math.min(idleCeiling(count, wanted) - count.idle, notYetFresh, room));
+function boundIdle({ nodes, isSoaking = false }: ObservedPool, count: Census, wanted: number, size: PoolSize): ChangeOverBounds {
+  const canReplace = nodes.some((node) => node.refusal === undefined && node.failures === undefined);
+  const change = { wanted, room: size.max - count.held, outdated: count.outdated, fresh: count.freshWarm + count.freshComing };
+  return boundChangeOver({ ...change, isSoaking, canReplace }, size.rollout ?? usualLimits);
 }
 
-function idleCeiling({ outdated }: Census, wanted: number): number {
-  return outdated > 0 && wanted > 0 ? wanted + surge : wanted;
+interface Need {
+  readonly count: Census;
+  readonly wanted: number;
+  readonly max: number;
+  readonly bounds: ChangeOverBounds;
+}
+
+/**
+ * Clones to add: what is missing, and during a change of golden the surge, within the pool's maximum. While the first of the new golden are
+ * watched they alone are made of it, and what tenants take meanwhile is made up from the golden before: should the new one prove bad, the
+ * pool is not left with it.
+ */
+function planRestores(observed: ObservedPool, target: PlanTarget, { count, wanted, max, bounds }: Need, now: number): Part {
+  const fresh = count.freshWarm + count.freshComing;
+  const room = Math.max(0, Math.min(bounds.most, max - count.held) - count.idle);
+  const { previous, isSoaking } = observed;
+  if (!isSoaking || previous === undefined) return placeClones(observed, target, Math.min(wanted - fresh, room), now);
+  const watched = Math.max(0, Math.min(room, wanted, Math.max(1, bounds.most - wanted) - fresh));
+  const first = placeClones(observed, target, watched, now);
+  const rest = placeClones({ ...observed, nodes: previous.nodes }, previous.target, Math.min(wanted - count.outdated, room - watched), now);
+  return { steps: [...first.steps, ...rest.steps], reason: first.reason ?? rest.reason };
 }
 
 /**
  * A wish that was taken back is taken off the queues: restores that wait, and of those under way what the queues do not yield, the one
  * asked for last first. What is restored already goes on.
  */
-function surplusQueued(observed: ObservedPool, count: Census, wanted: number): ObservedInstance[] {
-  const surplus = Math.min(count.warm, wanted) + count.coming - idleCeiling(count, wanted);
+function surplusQueued(observed: ObservedPool, count: Census, wanted: number, { most }: ChangeOverBounds): ObservedInstance[] {
+  const surplus = Math.min(count.warm, wanted) + count.coming - most;
   const lastFirst = observed.instances.filter((one) => one.tier === 'queued').toSorted((a, b) => b.since - a.since);
   return lastFirst.slice(0, Math.max(0, surplus));
 }
@@ -110,23 +139,28 @@ function cancel(some: readonly ObservedInstance[]): Step[] {
 }
 
 /**
- * Old clones go as new ones are warm, so that the pool never holds fewer warm ones than wanted (law 7). Where the maximum
- * leaves no room for a new clone beside the old ones, one old clone goes first, but never the last warm one.
+ * Old clones go as new ones are warm, as far as the bounds of the change allow; where none can go first and there is no room for a new one
+ * beside them, the reason says so.
  */
-function planDestroys(observed: ObservedPool, target: PlanTarget, count: Census, wanted: number, max: number): Part {
-  const surplus = count.warm - wanted;
-  if (count.outdatedWarm === 0) return { steps: destroyWarm(observed, surplus, 'surplus') };
+function planDestroys(
+  observed: ObservedPool,
+  target: PlanTarget,
+  count: Census,
+  wanted: number,
+  { max, rollout }: PoolSize,
+  { leastWarm }: ChangeOverBounds,
+): Part {
+  if (count.outdatedWarm === 0) return { steps: destroyWarm(observed, count.warm - wanted, 'surplus') };
   const isOutdated = (one: ObservedInstance) => one.golden !== target.golden;
-  if (surplus > 0) {
-    const old = destroyWarm(observed, Math.min(surplus, count.outdatedWarm), 'outdated', isOutdated);
-    return { steps: [...old, ...destroyWarm(observed, surplus - count.outdatedWarm, 'surplus', (one) => !isOutdated(one))] };
-  }
+  const old = destroyWarm(observed, Math.min(count.warm - leastWarm, count.outdatedWarm), 'outdated', isOutdated);
+  const surplus = destroyWarm(observed, count.freshWarm - wanted, 'surplus', (one) => !isOutdated(one));
   const isFull = count.held + count.idle >= max && count.freshComing === 0 && count.freshWarm < wanted;
-  const canReplace = observed.nodes.some((node) => node.refusal === undefined && node.failures === undefined);
-  if (!isFull || !canReplace) return { steps: [] };
-  if (count.warm >= 2) return { steps: destroyWarm(observed, 1, 'outdated', isOutdated) };
-  const reason = `the change to ${target.golden} waits: size.max ${max} leaves no room for a new clone beside the last warm one; raise size.max`;
-  return { steps: [], reason };
+  if (old.length > 0 || !isFull || leastWarm > wanted) return { steps: [...old, ...surplus] };
+  const waits = (why: string, fix: string) =>
+    `the change to ${target.golden} waits: size.max ${max} leaves no room for a new clone beside ${why}; raise ${fix}`;
+  if (count.warm <= 1) return { steps: surplus, reason: waits('the last warm one', 'size.max') };
+  if (rollout?.maxUnavailable === undefined) return { steps: surplus };
+  return { steps: surplus, reason: waits('the old ones', 'size.max or rollout.maxUnavailable') };
 }
 
 function destroyWarm(observed: ObservedPool, count: number, why: 'outdated' | 'surplus', only = (_one: ObservedInstance) => true): Step[] {

@@ -53,6 +53,7 @@ export class Planner {
 
   async #planAll(): Promise<void> {
     this.#dueAt.clear();
+    for (const pool of this.#busy.keys()) this.#busy.set(pool, true); // one that is being planned was read before the change
     await this.#planDue();
   }
 

@@ -1,5 +1,6 @@
 import type { RestoreFailures } from '#src/goldens/failures.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
+import type { RolloutLimits } from './change-over.ts';
 
 /** All that the planner looks at, read from Redis alone. */
 export interface ObservedPool {
@@ -14,6 +15,16 @@ export interface ObservedPool {
   readonly nodes: readonly ObservedNode[];
   /** Claims that wait and would take a cold start, where the template allows it; undefined when there are none. */
   readonly cold: ColdDemand | undefined;
+  /** A change of golden has begun, and its first clones are watched: nothing old goes for them yet. */
+  readonly isSoaking?: boolean;
+  /** While they are watched: the golden before, of which go on being made what the pool lacks. Absent where none can be. */
+  readonly previous?: ObservedGolden | undefined;
+}
+
+/** A golden, and who takes clones of it. */
+export interface ObservedGolden {
+  readonly target: PlanTarget;
+  readonly nodes: readonly ObservedNode[];
 }
 
 export interface ColdDemand {
@@ -45,6 +56,8 @@ export interface ObservedNode {
   /** Why it takes no clones of the target; undefined when it does. */
   readonly refusal: string | undefined;
   readonly memoryFreeBytes: number;
+  /** No build of the target can be restored there, and one should be captured. */
+  readonly wantsBuild?: boolean;
   /** Of the target on this node, in a row: restores that failed, and clones that ended soon after. */
   readonly failures: RestoreFailures | undefined;
 }
@@ -53,12 +66,15 @@ export interface PoolSize {
   /** How many, or a share of the held ones such as `25%`. */
   readonly ready: number | string;
   readonly max: number;
+  /** Absent: usualLimits. */
+  readonly rollout?: RolloutLimits;
 }
 
 export type Step =
   | { readonly kind: 'restore'; readonly node: string; readonly golden: GoldenId; readonly count: number }
   | { readonly kind: 'start'; readonly node: string; readonly count: number }
   | { readonly kind: 'destroy'; readonly ids: readonly InstanceId[]; readonly why: 'outdated' | 'surplus' | 'cancelled' }
+  | { readonly kind: 'build'; readonly node: string; readonly golden: GoldenId }
   | { readonly kind: 'forgive'; readonly node: string; readonly golden: GoldenId };
 
 export interface PoolPlan {

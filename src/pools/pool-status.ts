@@ -1,9 +1,11 @@
 import { isInTheMaking } from '#src/instances/instance.ts';
 import type { GoldenId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
+import { planInRollout } from '#src/pools/rollout/plan-in-rollout.ts';
+import type { Rollout } from '#src/pools/rollout/rollout.ts';
+import { readRollout } from '#src/pools/rollout/store.ts';
 import { openBreaker } from './breaker.ts';
 import { observePool, readPoolInstances } from './observe-pool.ts';
-import { planPool } from './plan-pool.ts';
 import type { Pool, PoolStatus } from './pool.ts';
 import type { ObservedPool } from './pool-plan.ts';
 
@@ -11,16 +13,30 @@ import type { ObservedPool } from './pool-plan.ts';
 export async function readPoolStatus(redis: Redis, { name, spec }: Pool): Promise<PoolStatus> {
   const found = await readPoolInstances(redis, name);
   const { instances } = found;
-  const observed = await observePool(redis, spec, found);
-  const plan = planPool(observed, spec.size, found.now);
+  const [observed, rollout] = await Promise.all([observePool(redis, spec, found), readRollout(redis, name)]);
+  const plan = await planInRollout(redis, { spec }, rollout, observed, found.now);
+  const idle = instances.filter((one) => one.state === 'warm' || isInTheMaking(one.state));
+  const golden = 'golden' in observed.target ? observed.target.golden : undefined;
   return {
     warm: instances.filter((one) => one.state === 'warm').length,
     restoring: instances.filter((one) => isInTheMaking(one.state)).length,
     claimed: found.held,
     wanted: plan.wanted,
-    ...('golden' in observed.target ? { golden: observed.target.golden } : {}),
+    updated: idle.filter((one) => one.golden === golden).length,
+    outdated: idle.filter((one) => one.golden !== golden).length,
+    failed: rollout?.failed ?? 0,
+    ...(golden === undefined ? {} : { golden }),
+    ...(rollout?.from === undefined ? {} : { rollout: viewRollout(rollout, rollout.from) }),
     ...(plan.reason === undefined ? {} : { reason: plan.reason }),
-    ...('golden' in observed.target ? openBreakers(observed, observed.target.golden) : {}),
+    ...(golden === undefined ? {} : openBreakers(observed, golden)),
+  };
+}
+
+function viewRollout({ to, state, startedAt, deadline, endedAt, reason }: Rollout, from: GoldenId): NonNullable<PoolStatus['rollout']> {
+  return {
+    ...{ from, to, state, startedAt: new Date(startedAt).toISOString(), deadline: new Date(deadline).toISOString() },
+    ...(endedAt === undefined ? {} : { endedAt: new Date(endedAt).toISOString() }),
+    ...(reason === undefined ? {} : { reason }),
   };
 }
 

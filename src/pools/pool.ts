@@ -2,6 +2,8 @@ import { z } from '@hono/zod-openapi';
 import { Failure } from '#src/platform/failure.ts';
 import { notSupportedYet } from '#src/platform/http/not-supported-yet.ts';
 import { GoldenId, Name } from '#src/platform/ids.ts';
+import { RolloutState } from '#src/pools/rollout/rollout.ts';
+import { RolloutPolicy } from './rollout-policy.ts';
 import { TenantLimits } from './tenant-limits.ts';
 
 const readyError = 'a whole number from 0 to 10000, or a share of the claimed ones from "1%" to "999%"';
@@ -48,7 +50,7 @@ export const PoolSpec = z
     lease: Lease.prefault({}),
     tiers: notSupportedYet,
     perTenant: TenantLimits.prefault({}).openapi({ description: 'What one tenant may have of this pool' }),
-    rollout: notSupportedYet,
+    rollout: RolloutPolicy.prefault({}),
   })
   .openapi('PoolSpec', { example: { template: 'search', golden: 'stable', size: { ready: 5, max: 20 }, lease: { defaultMs: 900_000 } } });
 export type PoolSpec = z.infer<typeof PoolSpec>;
@@ -68,6 +70,21 @@ const OpenBreaker = z
   })
   .openapi('OpenBreaker');
 
+/** The last change of a pool from one golden to another. */
+const RolloutStatus = z
+  .object({
+    from: GoldenId,
+    to: GoldenId,
+    state: RolloutState.openapi({
+      description: '`failed`: the deadline has passed, and it goes on; `rolled_back`: the pool is filled from `from` again',
+    }),
+    startedAt: z.iso.datetime(),
+    deadline: z.iso.datetime(),
+    endedAt: z.iso.datetime().optional(),
+    reason: z.string().optional().openapi({ description: 'Why it failed or was rolled back' }),
+  })
+  .openapi('Rollout');
+
 /** What a pool is like right now. */
 export const PoolStatus = z
   .object({
@@ -75,6 +92,10 @@ export const PoolStatus = z
     restoring: z.number().int().openapi({ description: 'Being restored or made ready' }),
     claimed: z.number().int(),
     wanted: z.number().int().openapi({ description: 'How many should be warm: size.ready, less where size.max leaves no room' }),
+    updated: z.number().int().openapi({ description: 'Warm or on their way, of the golden that the pool is filled from' }),
+    outdated: z.number().int().openapi({ description: 'Warm or on their way, of another one' }),
+    failed: z.number().int().openapi({ description: 'Clones of that golden that failed since the pool is filled from it' }),
+    rollout: RolloutStatus.optional().openapi({ description: 'The last change of golden; absent when there was none' }),
     golden: z.string().optional().openapi({ description: 'What new clones are restored from', example: 'search@7' }),
     reason: z.string().optional().openapi({ description: 'Why the pool is not as wanted' }),
     breakers: z.array(OpenBreaker).optional().openapi({ description: 'Nodes that rest from restoring the golden; absent when none does' }),

@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { type AppEnv, assertPoolAllowed, requireRole } from '#src/platform/http/access.ts';
-import { IfMatchHeaders, parseIfMatch } from '#src/platform/http/headers.ts';
+import { etagResponse, IfMatchHeaders, parseIfMatch, setEtag } from '#src/platform/http/headers.ts';
 import { jsonBody, jsonResponse, problemResponses } from '#src/platform/http/json.ts';
 import { ListQuery, pageOf } from '#src/platform/http/list.ts';
 import { Name } from '#src/platform/ids.ts';
@@ -9,6 +9,7 @@ import { requireTemplate } from '#src/templates/store.ts';
 import { AdviceQuery, advisePool, PoolAdvice } from './advice.ts';
 import { type Pool, PoolSpec, PoolStatus } from './pool.ts';
 import { readPoolStatus } from './pool-status.ts';
+import { RolloutPolicy } from './rollout-policy.ts';
 import { deletePool, listPools, requirePool, savePool } from './store.ts';
 import { TenantLimits } from './tenant-limits.ts';
 
@@ -24,6 +25,7 @@ const PoolView = z
     size: z.object({ ready: z.union([z.number().int(), z.string()]), max: z.number().int() }),
     lease: z.object({ defaultMs: z.number().int(), maxMs: z.number().int(), idleMs: z.number().int().exactOptional() }),
     perTenant: TenantLimits,
+    rollout: RolloutPolicy,
     status: PoolStatus,
     etag: z.string(),
     createdAt: z.iso.datetime(),
@@ -32,7 +34,6 @@ const PoolView = z
   .openapi('Pool');
 
 const params = z.object({ pool: Name });
-const etagHeader = { ETag: { schema: { type: 'string' as const }, description: 'For If-Match' } };
 
 const putRoute = createRoute({
   ...requireRole('admin'),
@@ -42,8 +43,8 @@ const putRoute = createRoute({
   summary: 'Create a pool, or change it; it is then filled, shrunk or changed over',
   request: { params, headers: IfMatchHeaders, body: jsonBody(PoolSpec) },
   responses: {
-    200: { ...jsonResponse('Changed', PoolView), headers: etagHeader },
-    201: { ...jsonResponse('Created', PoolView), headers: etagHeader },
+    200: etagResponse('Changed', PoolView),
+    201: etagResponse('Created', PoolView),
     ...problemResponses('template_not_found', 'precondition_failed', 'malformed_json', 'unsupported_media_type', 'body_too_large'),
   },
 });
@@ -55,7 +56,7 @@ const getRoute = createRoute({
   operationId: 'getPool',
   summary: 'Read a pool and what it is like right now',
   request: { params },
-  responses: { 200: { ...jsonResponse('The pool', PoolView), headers: etagHeader }, ...problemResponses('pool_not_found') },
+  responses: { 200: etagResponse('The pool', PoolView), ...problemResponses('pool_not_found') },
 });
 
 const listRoute = createRoute({
@@ -97,13 +98,13 @@ export function poolRoutes(app: OpenAPIHono<AppEnv>, { redis }: PoolRoutesDeps):
     await requireTemplate(redis, spec.template);
     const { pool, created } = await savePool(redis, c.req.valid('param').pool, spec, parseIfMatch(c.req.valid('header')['if-match']));
     const view = await viewPool(redis, pool);
-    c.header('ETag', `"${pool.etag}"`);
+    setEtag(c, pool.etag);
     return created ? c.json(view, 201) : c.json(view, 200);
   });
   app.openapi(getRoute, async (c) => {
     assertPoolAllowed(c.get('actor'), c.req.valid('param').pool);
     const pool = await requirePool(redis, c.req.valid('param').pool);
-    c.header('ETag', `"${pool.etag}"`);
+    setEtag(c, pool.etag);
     return c.json(await viewPool(redis, pool), 200);
   });
   app.openapi(listRoute, async (c) => {
@@ -125,9 +126,9 @@ export function poolRoutes(app: OpenAPIHono<AppEnv>, { redis }: PoolRoutesDeps):
 
 async function viewPool(redis: Redis, pool: Pool): Promise<z.infer<typeof PoolView>> {
   const { name, spec, etag, createdAt, updatedAt } = pool;
-  const { template, golden, size, lease, perTenant } = spec;
+  const { template, golden, size, lease, perTenant, rollout } = spec;
   return {
-    ...{ name, template, golden, size, lease, perTenant },
+    ...{ name, template, golden, size, lease, perTenant, rollout },
     status: await readPoolStatus(redis, pool),
     etag,
     createdAt: new Date(createdAt).toISOString(),

@@ -1,7 +1,10 @@
+import { type RequestBuildDeps, requestBuild } from '#src/goldens/builds/request-build.ts';
 import { forgiveFailures } from '#src/goldens/failures.ts';
+import { getGolden } from '#src/goldens/store.ts';
 import { isInTheMaking } from '#src/instances/instance.ts';
 import { createInstance, moveInstance } from '#src/instances/store.ts';
-import { type InstanceId, newInstanceId } from '#src/platform/ids.ts';
+import { getNode } from '#src/nodes/store.ts';
+import { type GoldenId, type InstanceId, newInstanceId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import type { PoolInstance } from './observe-pool.ts';
 import type { Pool } from './pool.ts';
@@ -22,7 +25,7 @@ export interface InstanceJobs {
 
 export interface RunPlanDeps {
   readonly redis: Redis;
-  readonly jobs: InstanceJobs;
+  readonly jobs: InstanceJobs & RequestBuildDeps['jobs'];
 }
 
 /** Carries out the steps of a plan: the record first, then the job. A crash between the two is made good by findLostJobs. */
@@ -43,11 +46,19 @@ export async function runPlan(deps: RunPlanDeps, pool: Pool, steps: readonly Ste
           step.ids.flatMap((id) => byId.get(id) ?? []),
         );
         break;
+      case 'build':
+        await askForBuild(deps, step.golden, step.node);
+        break;
       case 'forgive':
         await forgiveFailures(deps.redis, { golden: step.golden, node: step.node, pool: pool.name });
         break;
     }
   }
+}
+
+async function askForBuild(deps: RunPlanDeps, id: GoldenId, name: string): Promise<void> {
+  const [golden, node] = await Promise.all([getGolden(deps.redis, id), getNode(deps.redis, name)]);
+  if (golden && node) await requestBuild(deps, golden, node);
 }
 
 type RestoreStep = Extract<Step, { kind: 'restore' }>;

@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { instanceKeys } from '#src/instances/keys.ts';
 import { ThawError } from '#src/platform/errors.ts';
+import { etagOf, preconditionFailed } from '#src/platform/etag.ts';
 import { jsonField } from '#src/platform/hash-field.ts';
-import { decodeCursor, encodeCursor, type Page } from '#src/platform/http/list.ts';
+import type { Page } from '#src/platform/http/list.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis } from '#src/platform/redis.ts';
-import type { PageQuery } from '#src/platform/sorted-page.ts';
+import { type PageQuery, readByName } from '#src/platform/sorted-page.ts';
 import { Pool, PoolSpec } from './pool.ts';
 
 export const poolKeys = {
@@ -24,6 +24,8 @@ export const poolKeys = {
   arrivals: (name: string) => `${keyPrefix}pool-arrivals:${name}`,
   /** list: how long the last restores took (ms), the newest first. */
   restores: (name: string) => `${keyPrefix}pool-restores:${name}`,
+  /** hash: the last change from one golden to another. `failed` is counted by the goldens' record-failure. */
+  rollout: (name: string) => `${keyPrefix}rollout:${name}`,
 };
 
 const saveScript = loadLuaScript(import.meta.url, './lua/save-pool.lua');
@@ -37,11 +39,11 @@ const SaveReply = z.union([
 /** Throws precondition_failed when `ifMatch` (an etag, or `*`) is not what is stored. */
 export async function savePool(redis: Redis, name: string, spec: PoolSpec, ifMatch = ''): Promise<{ pool: Pool; created: boolean }> {
   const text = JSON.stringify(spec);
-  const etag = createHash('sha256').update(text).digest('hex').slice(0, 16);
+  const etag = etagOf(text);
   const fields = ['name', name, 'spec', text, 'etag', etag, ...claimFields(spec)];
   const keys = [poolKeys.pool(name), poolKeys.all, poolKeys.deleting];
   const reply = SaveReply.parse(await saveScript.run(redis, keys, [name, ifMatch, keyPrefix, ...fields]));
-  if (reply[0] === 'changed') throw poolChanged(name, reply[1], ifMatch);
+  if (reply[0] === 'changed') throw preconditionFailed(`pool ${name}`, reply[1], ifMatch);
   const [outcome, createdAt, updatedAt] = reply;
   return { pool: { name, spec, etag, createdAt, updatedAt }, created: outcome === 'created' };
 }
@@ -64,10 +66,18 @@ const DeleteReply = z.union([
 /** Its instances are destroyed by the planner. Throws pool_not_found, precondition_failed or pool_in_use. */
 export async function deletePool(redis: Redis, name: string, ifMatch = ''): Promise<void> {
   const held = [instanceKeys.poolState(name, 'claimed'), instanceKeys.poolState(name, 'suspended')];
-  const keys = [poolKeys.pool(name), poolKeys.all, poolKeys.deleting, ...held, poolKeys.arrivals(name), poolKeys.restores(name)];
+  const keys = [
+    poolKeys.pool(name),
+    poolKeys.all,
+    poolKeys.deleting,
+    ...held,
+    poolKeys.arrivals(name),
+    poolKeys.restores(name),
+    poolKeys.rollout(name),
+  ];
   const reply = DeleteReply.parse(await deleteScript.run(redis, keys, [name, ifMatch, keyPrefix]));
   if (reply[0] === 'absent') throw poolNotFound(name);
-  if (reply[0] === 'changed') throw poolChanged(name, reply[1], ifMatch);
+  if (reply[0] === 'changed') throw preconditionFailed(`pool ${name}`, reply[1], ifMatch);
   if (reply[0] === 'held') {
     throw new ThawError('pool_in_use', `pool ${name} has ${reply[1]} claimed instances; a pool with live claims is not deleted`, {
       fix: 'Release the claims, or wait until their leases end; set size.ready to 0 to stop refilling meanwhile.',
@@ -88,13 +98,9 @@ export async function requirePool(redis: Redis, name: string): Promise<Pool> {
 
 /** By name. */
 export async function listPools(redis: Redis, query: PageQuery): Promise<Page<Pool>> {
-  const after = query.cursor === undefined ? '-' : `(${decodeCursor(query.cursor)}`;
-  const names = await redis.zrangebylex(poolKeys.all, after, '+', 'LIMIT', 0, query.limit + 1);
-  const page = names.slice(0, query.limit);
-  const found = await Promise.all(page.map((name) => getPool(redis, name)));
-  const items = found.filter((pool) => pool !== undefined);
-  const last = page.at(-1);
-  return names.length > query.limit && last !== undefined ? { items, nextCursor: encodeCursor(last) } : { items };
+  const { members, ...next } = await readByName(redis, poolKeys.all, query);
+  const pools = await Promise.all(members.map((name) => getPool(redis, name)));
+  return { items: pools.filter((pool) => pool !== undefined), ...next };
 }
 
 /** Names of the pools that keep clones of the template. */
@@ -102,6 +108,16 @@ export async function poolsOfTemplate(redis: Redis, template: string): Promise<s
   const names = await listPoolNames(redis);
   const pools = await Promise.all(names.map((name) => getPool(redis, name)));
   return pools.flatMap((pool) => (pool?.spec.template === template ? [pool.name] : []));
+}
+
+/** Numbers of the template's goldens that pools name, each with the name of such a pool. */
+export async function goldensNamed(redis: Redis, template: string): Promise<Map<number, string>> {
+  const pools = await Promise.all((await listPoolNames(redis)).map((name) => getPool(redis, name)));
+  const named = new Map<number, string>();
+  for (const pool of pools) {
+    if (pool?.spec.template === template && typeof pool.spec.golden === 'number') named.set(pool.spec.golden, pool.name);
+  }
+  return named;
 }
 
 export function listPoolNames(redis: Redis): Promise<string[]> {
@@ -116,13 +132,6 @@ export async function allPoolNames(redis: Redis): Promise<string[]> {
 
 export function poolNotFound(name: string): ThawError {
   return new ThawError('pool_not_found', `there is no pool ${name}`, { fix: 'GET /v1/pools lists those there are.' });
-}
-
-function poolChanged(name: string, etag: string, ifMatch: string): ThawError {
-  const now = etag === '' ? 'does not exist' : `has the ETag "${etag}"`;
-  return new ThawError('precondition_failed', `pool ${name} ${now}, If-Match asks for ${ifMatch}`, {
-    fix: 'Read it again, apply the change to what it says now and send that with its ETag.',
-  });
 }
 
 const PoolHash = z.object({

@@ -1,15 +1,19 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { type AppEnv, requireRole } from '#src/platform/http/access.ts';
-import { IfMatchHeaders, parseIfMatch } from '#src/platform/http/headers.ts';
+import { etagResponse, IfMatchHeaders, parseIfMatch, setEtag } from '#src/platform/http/headers.ts';
 import { jsonBody, jsonResponse, problemResponses } from '#src/platform/http/json.ts';
 import { ListQuery, pageOf } from '#src/platform/http/list.ts';
 import { Name } from '#src/platform/ids.ts';
 import { type DeleteTemplateDeps, deleteTemplate } from './delete-template.ts';
 import { putTemplate } from './put-template.ts';
+import { redactCanaries } from './redact-canaries.ts';
 import { listTemplates, requireTemplate } from './store.ts';
 import { type Template, TemplateSpec } from './template.ts';
 
-export type TemplateRoutesDeps = DeleteTemplateDeps;
+export interface TemplateRoutesDeps extends DeleteTemplateDeps {
+  /** Makes the jobs that refresh the template agree with what it says now. */
+  keepSchedule(template: string): Promise<void>;
+}
 
 const TemplateView = z
   .object({
@@ -26,7 +30,6 @@ const TemplateBody = z
   .openapi('TemplateRequest');
 
 const params = z.object({ template: Name });
-const etagHeader = { ETag: { schema: { type: 'string' as const }, description: 'For If-Match' } };
 
 const putRoute = createRoute({
   ...requireRole('admin'),
@@ -36,8 +39,8 @@ const putRoute = createRoute({
   summary: 'Create or replace a template',
   request: { params, headers: IfMatchHeaders, body: jsonBody(TemplateBody) },
   responses: {
-    200: { ...jsonResponse('Replaced', TemplateView), headers: etagHeader },
-    201: { ...jsonResponse('Created', TemplateView), headers: etagHeader },
+    200: etagResponse('Replaced', TemplateView),
+    201: etagResponse('Created', TemplateView),
     ...problemResponses('precondition_failed', 'volumes_unsupported', 'malformed_json', 'unsupported_media_type', 'body_too_large'),
   },
 });
@@ -49,7 +52,7 @@ const getRoute = createRoute({
   operationId: 'getTemplate',
   summary: 'Read a template',
   request: { params },
-  responses: { 200: { ...jsonResponse('The template', TemplateView), headers: etagHeader }, ...problemResponses('template_not_found') },
+  responses: { 200: etagResponse('The template', TemplateView), ...problemResponses('template_not_found') },
 });
 
 const listRoute = createRoute({
@@ -79,12 +82,13 @@ export function templateRoutes(app: OpenAPIHono<AppEnv>, deps: TemplateRoutesDep
   app.openapi(putRoute, async (c) => {
     const { template: name } = c.req.valid('param');
     const { template, created } = await putTemplate(deps.redis, name, c.req.valid('json'), parseIfMatch(c.req.valid('header')['if-match']));
-    c.header('ETag', `"${template.etag}"`);
+    await deps.keepSchedule(name);
+    setEtag(c, template.etag);
     return created ? c.json(viewTemplate(template), 201) : c.json(viewTemplate(template), 200);
   });
   app.openapi(getRoute, async (c) => {
     const template = await requireTemplate(deps.redis, c.req.valid('param').template);
-    c.header('ETag', `"${template.etag}"`);
+    setEtag(c, template.etag);
     return c.json(viewTemplate(template), 200);
   });
   app.openapi(listRoute, async (c) => {
@@ -92,11 +96,19 @@ export function templateRoutes(app: OpenAPIHono<AppEnv>, deps: TemplateRoutesDep
     return c.json({ items: items.map(viewTemplate), ...next }, 200);
   });
   app.openapi(deleteRoute, async (c) => {
-    await deleteTemplate(deps, c.req.valid('param').template, parseIfMatch(c.req.valid('header')['if-match']));
+    const { template: name } = c.req.valid('param');
+    await deleteTemplate(deps, name, parseIfMatch(c.req.valid('header')['if-match']));
+    await deps.keepSchedule(name);
     return c.body(null, 204);
   });
 }
 
 function viewTemplate({ name, spec, etag, createdAt, updatedAt }: Template): z.infer<typeof TemplateView> {
-  return { name, ...spec, etag, createdAt: new Date(createdAt).toISOString(), updatedAt: new Date(updatedAt).toISOString() };
+  return {
+    name,
+    ...redactCanaries(spec),
+    etag,
+    createdAt: new Date(createdAt).toISOString(),
+    updatedAt: new Date(updatedAt).toISOString(),
+  };
 }

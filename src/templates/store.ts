@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { ThawError } from '#src/platform/errors.ts';
+import { etagOf, preconditionFailed } from '#src/platform/etag.ts';
 import { jsonField } from '#src/platform/hash-field.ts';
-import { decodeCursor, encodeCursor, type Page } from '#src/platform/http/list.ts';
+import type { Page } from '#src/platform/http/list.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis } from '#src/platform/redis.ts';
-import type { PageQuery } from '#src/platform/sorted-page.ts';
+import { type PageQuery, readByName } from '#src/platform/sorted-page.ts';
 import { Template, TemplateSpec } from './template.ts';
 
 const saveScript = loadLuaScript(import.meta.url, './lua/save-template.lua');
@@ -35,12 +35,9 @@ export function templateNotFound(name: string): ThawError {
 
 /** By name. */
 export async function listTemplates(redis: Redis, query: PageQuery): Promise<Page<Template>> {
-  const after = query.cursor === undefined ? '-' : `(${decodeCursor(query.cursor)}`;
-  const names = await redis.zrange(templateKeys.all, after, '+', 'BYLEX', 'LIMIT', 0, query.limit + 1);
-  const shown = names.slice(0, query.limit);
-  const items = await getTemplates(redis, shown);
-  const last = shown.at(-1);
-  return names.length > query.limit && last !== undefined ? { items, nextCursor: encodeCursor(last) } : { items };
+  const { members, ...next } = await readByName(redis, templateKeys.all, query);
+  const templates = await Promise.all(members.map((name) => getTemplate(redis, name)));
+  return { items: templates.filter((template) => template !== undefined), ...next };
 }
 
 const Changed = z.tuple([z.literal('changed'), z.string()]);
@@ -54,25 +51,12 @@ export async function saveTemplate(
   ifMatch = '',
 ): Promise<{ template: Template; created: boolean }> {
   const text = JSON.stringify(spec);
-  const etag = createHash('sha256').update(text).digest('hex').slice(0, 16);
+  const etag = etagOf(text);
   const reply = SaveReply.parse(
     await saveScript.run(redis, [templateKeys.template(name), templateKeys.all], [name, text, etag, ifMatch, keyPrefix]),
   );
-  if (typeof reply !== 'string') throw templateChanged(name, reply[1], ifMatch);
+  if (typeof reply !== 'string') throw preconditionFailed(`template "${name}"`, reply[1], ifMatch);
   return { template: await requireTemplate(redis, name), created: reply === 'created' };
-}
-
-/** `etag` is the one that is stored, '' when there is none. */
-export function templateChanged(name: string, etag: string, ifMatch: string): ThawError {
-  const now = etag === '' ? 'does not exist' : `has the ETag "${etag}"`;
-  return new ThawError('precondition_failed', `template "${name}" ${now}, If-Match asks for ${ifMatch}`, {
-    fix: 'Read it again, apply the change to what it says now and send that with its ETag.',
-  });
-}
-
-async function getTemplates(redis: Redis, names: readonly string[]): Promise<Template[]> {
-  const templates = await Promise.all(names.map((name) => getTemplate(redis, name)));
-  return templates.filter((template) => template !== undefined);
 }
 
 const TemplateHash = z.object({

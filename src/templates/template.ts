@@ -2,8 +2,12 @@ import { z } from '@hono/zod-openapi';
 import { Unique } from '#src/engine/hooks.ts';
 import { HttpTarget } from '#src/engine/targets.ts';
 import { ReadyProbe, Workload } from '#src/engine/workload.ts';
-import { notSupportedYet } from '#src/platform/http/not-supported-yet.ts';
 import { Name } from '#src/platform/ids.ts';
+import { CapturePolicy } from './capture-policy.ts';
+import { KeepPolicy } from './keep-policy.ts';
+import { RefreshPolicy } from './refresh-policy.ts';
+import { ScanPolicy } from './scan-policy.ts';
+import { VerifyPolicy } from './verify-policy.ts';
 
 /** One request that a primer answers before its checkpoint, so that clones start with warm caches. */
 const WarmupRequest = z.strictObject({
@@ -24,7 +28,11 @@ export const TemplateSpec = z
     unique: Unique.optional(),
     /** Whether a claim may be given an instance that is started cold, which takes as long as the app takes to start. */
     coldFallback: z.boolean().default(false),
-    refresh: notSupportedYet,
+    capture: CapturePolicy.exactOptional(),
+    scan: ScanPolicy.exactOptional(),
+    refresh: RefreshPolicy.exactOptional(),
+    keep: KeepPolicy.exactOptional(),
+    verify: VerifyPolicy.exactOptional(),
   })
   .openapi('TemplateSpec', {
     example: { image: 'nginx:1.27', ports: [{ name: 'web', port: 80 }], ready: { http: { port: 80, path: '/' } } },
@@ -44,6 +52,17 @@ export type Template = z.infer<typeof Template>;
 
 /** The part of a template that the engine knows. */
 export function workloadOf(spec: TemplateSpec): Workload {
-  const { ready: _ready, warmup: _warmup, unique: _unique, coldFallback: _coldFallback, refresh: _refresh, ...workload } = spec;
+  const {
+    ready: _ready,
+    warmup: _warmup,
+    unique: _unique,
+    coldFallback: _coldFallback,
+    capture: _capture,
+    scan: _scan,
+    refresh: _refresh,
+    keep: _keep,
+    verify: _verify,
+    ...workload
+  } = spec;
   return workload;
 }

@@ -1,10 +1,13 @@
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { keyOf, startService, type TestService } from '#test/support/service.ts';
 
 let service: TestService;
+let url: string;
 beforeAll(async () => {
   service = await startService();
+  url = await service.listen();
 });
 afterAll(() => service.close());
 
@@ -32,6 +35,23 @@ describe('bad requests', () => {
   ])('%s is refused', async (_what, options, body, status, code) => {
     const answer = await service.request('PUT', '/v1/pools/web', body, options);
     expect(answer).toMatchObject({ status, body: { code, class: 'request', type: `urn:thaw:problem:${code}` } });
+  });
+
+  it.each([
+    ['what is not HTTP', 'hello\r\n\r\n', 400, 'malformed_request'],
+    ['headers without end', `GET / HTTP/1.1\r\nHost: thaw\r\nX-Long: ${'x'.repeat(70_000)}`, 431, 'headers_too_large'],
+  ])('%s is refused as a problem, and the connection closed', async (_what, sent, status, code) => {
+    const answer = await sendRaw(url, sent);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({ status, code, fix: expect.any(String) });
+  });
+
+  it('a label’s name that can not be is told what one may be', async () => {
+    const answer = await service.request('POST', '/v1/pools/web/claims', { tenant: 'acme', labels: { 'a b': 'x' } });
+    expect(answer).toMatchObject({
+      status: 422,
+      body: { errors: [{ path: 'labels.a b', message: expect.stringContaining('letters, digits') }] },
+    });
   });
 
   it('a stranger’s body is not read', async () => {
@@ -142,3 +162,12 @@ describe('the documentation', () => {
       expect((await service.request('GET', path)).text).not.toContain(keyOf('admin'));
   });
 });
+
+/** All that comes back on a connection of its own until it is closed. */
+async function sendRaw(url: string, text: string): Promise<string> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.write(text);
+  let answer = '';
+  for await (const chunk of socket) answer += chunk;
+  return answer;
+}

@@ -1,33 +1,21 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openReadiness } from '#src/api/readiness.ts';
 import { openAgentDirectory } from '#src/nodes/agent-directory.ts';
 import { beat } from '#src/nodes/heartbeat.ts';
 import { setCordoned } from '#src/nodes/store.ts';
 import { systemClock } from '#src/platform/clock.ts';
-import { type MemoryNode, startMemoryNode } from '#test/support/memory-node.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
 import { makeTempDir } from '#test/support/temp-dir.ts';
+import { useMemoryNode } from '#test/support/use-memory-node.ts';
 
-let server: TestRedis;
-let node: MemoryNode;
-
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
-beforeEach(async () => {
-  await server.redis.flushall();
-  node = await startMemoryNode(server.redis);
-});
-afterEach(() => node.close());
+const node = useMemoryNode();
 
 const answering = { ask: async () => undefined as never };
 const refusing = { ask: () => Promise.reject(new Error('connection refused')) };
 const readiness = (agents: Parameters<typeof openReadiness>[0]['agents']) =>
-  openReadiness({ redis: server.redis, agents, clock: systemClock })();
+  openReadiness({ redis: node.redis, agents, clock: systemClock })();
 
 describe('the service is ready', () => {
   it('when Redis and the agent of a node answer', async () => {
@@ -35,7 +23,7 @@ describe('the service is ready', () => {
   });
 
   it('when its only node is cordoned: what is warm there can be claimed', async () => {
-    await setCordoned(server.redis, 'n1', true);
+    await setCordoned(node.redis, 'n1', true);
     expect(await readiness(answering)).toMatchObject({ ready: true });
     expect(await readiness(refusing)).toMatchObject({ ready: false });
   });
@@ -49,12 +37,12 @@ describe('the service is ready', () => {
 
 describe('the service is not ready', () => {
   it('without any node', async () => {
-    await server.redis.flushall();
+    await node.redis.flushall();
     expect(await readiness(answering)).toMatchObject({ ready: false, problems: ['no node has reported; start a worker'] });
   });
 
   it('when its only node has been silent for a while', async () => {
-    await server.redis.hincrby('{thaw}:node:n1', 'at', -11_000);
+    await node.redis.hincrby('{thaw}:node:n1', 'at', -11_000);
     expect(await readiness(answering)).toMatchObject({ ready: false, problems: ['no node can serve claims: n1 is suspected'] });
   });
 
@@ -64,7 +52,7 @@ describe('the service is not ready', () => {
     const hung = createServer().listen(socket);
     await once(hung, 'listening');
     await beat({ ...node, node: 'n1', bootId: 'boot-1', agent: `unix:${socket}` });
-    const agents = openAgentDirectory(server.redis);
+    const agents = openAgentDirectory(node.redis);
     expect(await readiness(agents)).toMatchObject({
       ready: false,
       problems: ['no node can serve claims: the agent of n1 does not answer'],
@@ -78,7 +66,7 @@ it('however often one asks, an agent is asked once a second', async () => {
   let asked = 0;
   let nowMs = 0;
   const agents = { ask: async () => ++asked as never };
-  const read = openReadiness({ redis: server.redis, agents, clock: { ...systemClock, nowMs: () => nowMs } });
+  const read = openReadiness({ redis: node.redis, agents, clock: { ...systemClock, nowMs: () => nowMs } });
   await Promise.all([read(), read(), read()]);
   nowMs = 999;
   await read();

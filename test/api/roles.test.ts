@@ -15,9 +15,13 @@ GET    /v1/templates                                     admin
 POST   /v1/templates/{template}/goldens                  admin
 GET    /v1/templates/{template}/goldens                  admin
 GET    /v1/templates/{template}/goldens/{number}         admin
+PATCH  /v1/templates/{template}/goldens/{number}         admin
 DELETE /v1/templates/{template}/goldens/{number}         admin
 POST   /v1/templates/{template}/goldens/{number}/verify  admin
+POST   /v1/templates/{template}/goldens/{number}/export  admin
+POST   /v1/templates/{template}/refresh                  admin
 PUT    /v1/templates/{template}/aliases/{alias}          admin
+GET    /v1/templates/{template}/aliases/{alias}          admin
 GET    /v1/templates/{template}/aliases                  admin
 PUT    /v1/pools/{pool}                                  admin
 GET    /v1/pools/{pool}                                  admin backend

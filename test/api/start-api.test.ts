@@ -1,20 +1,15 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { allKeys, registerKey, revokeKey } from '#src/api/key-store.ts';
 import { registerAdminKey } from '#src/api/register-admin-key.ts';
 import { hashSecret, keyIdOf } from '#src/api/secret.ts';
 import { parseConfig } from '#src/platform/config.ts';
 import { startProcess } from '#test/support/processes.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
 import { makeTempDir } from '#test/support/temp-dir.ts';
+import { useTestRedis } from '#test/support/use-test-redis.ts';
 
-let server: TestRedis;
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
-beforeEach(() => server.redis.flushall());
+const server = useTestRedis();
 
 const given = 'given-by-the-environment';
 const idOf = (secret: string) => keyIdOf(hashSecret(secret));

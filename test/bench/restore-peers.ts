@@ -8,20 +8,28 @@ import { findCriu } from '#src/engine/criu/find-criu.ts';
 import { GoldenStore, type OpenGolden } from '#src/engine/criu/golden-store.ts';
 import { createImageStore } from '#src/engine/criu/images/image-store.ts';
 import { type InstanceLayout, instanceLayout, runcRoot } from '#src/engine/criu/instance-layout.ts';
+import { createMemoryHolds } from '#src/engine/criu/memory-holds.ts';
 import { externalMounts } from '#src/engine/criu/oci-spec.ts';
 import { mountRootfs, unmountRootfs } from '#src/engine/criu/overlay.ts';
 import { fillScript } from '#src/engine/criu/restore-command.ts';
 import { specialise } from '#src/engine/criu/runc-state.ts';
+import { openGoldenKeys } from '#src/engine/golden-keys/golden-keys.ts';
 import { createLocalSandboxes } from '#src/engine/sandbox/local/local-sandboxes.ts';
 import type { Sandbox } from '#src/engine/sandbox/sandbox.ts';
 import type { Config } from '#src/platform/config.ts';
 import { type GoldenId, newInstanceId } from '#src/platform/ids.ts';
 import { run } from '#src/platform/subprocess.ts';
 import { ask } from '#test/contract/ask-app.ts';
+import { openPlainRunc } from './plain-runc.ts';
+import { openPodman } from './podman.ts';
 
-/** Other ways to fill a container from our image. Each answers the ms to the app's first answer. */
+/** Other ways to fill a container. Each answers the ms to the app's first answer. */
 export interface Peers extends AsyncDisposable {
-  runcRestore(): Promise<number>;
+  podmanRestore(): Promise<number>;
+  /** Dumped and restored by runc alone. */
+  plainRuncRestore(): Promise<number>;
+  /** Of our image, whose dump has our options. */
+  tunedRuncRestore(): Promise<number>;
   criuRestore(): Promise<number>;
 }
 
@@ -32,10 +40,11 @@ interface Place {
   readonly cgroup: Cgroup;
 }
 
-/** One sandbox and root filesystem that both peers fill in turn: making them is not on their clock. */
-export async function openPeers(config: Config, golden: GoldenId): Promise<Peers> {
+/** One sandbox and root filesystem that the peers fill in turn: making them is not on their clock. */
+export async function openPeers(config: Config, golden: GoldenId, heapMb: number): Promise<Peers> {
   const { paths, tag } = config;
-  const open = await new GoldenStore(paths).open(golden);
+  const keys = openGoldenKeys(config.goldenKeys);
+  const open = await new GoldenStore({ paths, memory: createMemoryHolds(0), keys }).open(golden);
   const image = createImageStore({ ...config, directory: paths.images }).find(open.record.imageDigest);
   if (!image) throw new Error(`image ${open.record.imageDigest} is not in the store`);
   const id = newInstanceId();
@@ -45,10 +54,16 @@ export async function openPeers(config: Config, golden: GoldenId): Promise<Peers
   mkdirSync(place.layout.criu, { recursive: true });
   await mountRootfs(place.layout, [open.layout.diff, image.rootfs]);
   writeFileSync(place.layout.config, specialise(open.files.config, { id, tag, paths }));
+  const plain = await openPlainRunc(config, open, image.rootfs, heapMb);
+  const podman = await openPodman(join(place.layout.directory, 'podman'), image.rootfs, place.sandbox, heapMb);
   return {
-    runcRestore: () => runcRestore(config, place, open),
+    podmanRestore: () => podman.restore(),
+    plainRuncRestore: () => plain.restore(),
+    tunedRuncRestore: () => runcRestore(config, place, open),
     criuRestore: () => criuRestore(config, place, open),
     async [Symbol.asyncDispose]() {
+      await podman[Symbol.asyncDispose]();
+      await plain[Symbol.asyncDispose]();
       await removeCgroup(cgroup);
       await unmountRootfs(place.layout);
       await sandboxes.remove(id);

@@ -10,14 +10,15 @@ const rounds = 9;
 const restMs = 700; // this kind of machine slows down after a second of full use (FACTS)
 
 /**
- * Restore to first answer of an app with a touched heap of 200 MB: ours (sandbox, cgroups, monitor, runc's state file and all) beside plain
- * `runc restore` and bare `criu restore` of the same image, which get their sandbox for nothing. One after the other, round by round; medians.
+ * Restore to first answer of an app with a touched heap of 200 MB: ours (sandbox, cgroups, monitor, runc's state file and all) beside podman's and
+ * runc's restore of their own dumps of it, and `runc restore` and bare `criu restore` of ours; these get their sandbox for nothing. One after the
+ * other, round by round; medians.
  */
 export async function benchRestore(): Promise<object> {
   const node = await openCriuNode();
   try {
     const golden = await takeGolden(node);
-    await using peers = await openPeers(node.config, golden);
+    await using peers = await openPeers(node.config, golden, heapMb);
     const figures = await measure(node, golden, peers);
     report(figures);
     return figures;
@@ -38,24 +39,30 @@ async function takeGolden(node: CriuNode): Promise<GoldenId> {
 }
 
 async function measure(node: CriuNode, golden: GoldenId, peers: Peers) {
-  const samples: Record<'thaw' | 'runc' | 'criu', number[]> = { thaw: [], runc: [], criu: [] };
-  const ways = { thaw: () => restoreOurs(node, golden), runc: peers.runcRestore, criu: peers.criuRestore };
-  for (const way of [ways.criu, ways.runc, ways.thaw]) await way(); // page cache and kdat warm for all
+  const ways = {
+    thaw: () => restoreOurs(node, golden),
+    podman: peers.podmanRestore,
+    plainRunc: peers.plainRuncRestore,
+    tunedRunc: peers.tunedRuncRestore,
+    criu: peers.criuRestore,
+  };
+  const names = ['thaw', 'podman', 'plainRunc', 'tunedRunc', 'criu'] as const;
+  const samples: Record<keyof typeof ways, number[]> = { thaw: [], podman: [], plainRunc: [], tunedRunc: [], criu: [] };
+  for (const name of names) await ways[name](); // page cache and kdat warm for all
   for (let round = 0; round < rounds; round += 1) {
-    for (const way of ['thaw', 'runc', 'criu'] as const) {
+    for (const name of names) {
       await delay(restMs);
-      samples[way].push(await ways[way]());
+      samples[name].push(await ways[name]());
     }
   }
-  const ms = { thaw: median(samples.thaw), runc: median(samples.runc), criu: median(samples.criu) };
+  const [thawMs, criuMs] = [median(samples.thaw), median(samples.criu)];
+  const [podmanMs, plainRuncMs, tunedRuncMs] = [median(samples.podman), median(samples.plainRunc), median(samples.tunedRunc)];
   return {
-    heapMb,
-    rounds,
-    thawMs: ms.thaw,
-    runcMs: ms.runc,
-    criuMs: ms.criu,
-    fasterThanRunc: ratio(ms.runc, ms.thaw),
-    overBareCriu: ratio(ms.thaw, ms.criu),
+    ...{ heapMb, rounds, thawMs, podmanMs, plainRuncMs, tunedRuncMs, criuMs },
+    fasterThanPodman: ratio(podmanMs, thawMs),
+    fasterThanRunc: ratio(plainRuncMs, thawMs),
+    fasterThanTunedRunc: ratio(tunedRuncMs, thawMs),
+    overBareCriu: ratio(thawMs, criuMs),
   };
 }
 
@@ -70,11 +77,14 @@ async function restoreOurs(node: CriuNode, golden: GoldenId): Promise<number> {
 }
 
 function report(figures: Awaited<ReturnType<typeof measure>>): void {
-  const { thawMs, runcMs, criuMs, fasterThanRunc, overBareCriu } = figures;
+  const { thawMs, podmanMs, plainRuncMs, tunedRuncMs, criuMs, fasterThanPodman, fasterThanRunc, fasterThanTunedRunc, overBareCriu } =
+    figures;
   const lines = [
     `restore of ${heapMb} MB to first answer, median of ${rounds} rounds:`,
     `  thaw                 ${thawMs} ms`,
-    `  plain runc restore   ${runcMs} ms   (${fasterThanRunc} x ours; bar 1.8)`,
+    `  podman restore       ${podmanMs} ms   (${fasterThanPodman} x ours; bar 4)`,
+    `  plain runc restore   ${plainRuncMs} ms   (${fasterThanRunc} x ours; bar 1.8)`,
+    `  runc, with our dump  ${tunedRuncMs} ms   (${fasterThanTunedRunc} x ours)`,
     `  bare criu restore    ${criuMs} ms   (ours is ${overBareCriu} x; bar 1.4)`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -1,31 +1,18 @@
 import { glob, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import {
-  captureGolden,
-  fillPool,
-  parseClaim,
-  poolStatus,
-  startService,
-  type TestService,
-  waitForPool,
-  waitUntil,
-} from '#test/support/service.ts';
+import { captureGolden, fillPool, parseClaim, poolStatus, waitForPool, waitUntil } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
+import { claimCalls } from './claim-calls.ts';
 
-let service: TestService;
-beforeEach(async () => {
-  service = await startService();
-});
-afterEach(() => service.close());
-
-const claim = (tenant: string, headers: Record<string, string> = {}, body: object = {}) =>
-  service.request('POST', '/v1/pools/web/claims', { tenant, ...body }, { as: 'backend', headers });
+const service = useService();
+const { claim, release } = claimCalls(service, 'backend');
 
 describe('a claim', () => {
   it('hands out a warm instance that knows its binding', async () => {
     await fillPool(service, { ready: 1, max: 3 });
-    const answer = await claim('acme', {}, { env: { PLAN: 'gold' }, secrets: { TOKEN: 's3cret' }, labels: { order: '7' } });
+    const answer = await claim('acme', { env: { PLAN: 'gold' }, secrets: { TOKEN: 's3cret' }, labels: { order: '7' } });
     expect(answer.status).toBe(201);
     const held = parseClaim(answer);
     expect(held).toMatchObject({ state: 'active', tenant: 'acme', receipt: { path: 'hot', golden: 'web@1' } });
@@ -38,7 +25,7 @@ describe('a claim', () => {
   it('leaves no secret and no env in Redis', async () => {
     await fillPool(service, { ready: 1, max: 3 });
     const variables = { env: { PLAN: 'env-needle' }, secrets: { TOKEN: 'secret-needle' } };
-    expect((await claim('acme', { 'idempotency-key': 'k1' }, variables)).status).toBe(201);
+    expect((await claim('acme', variables, { 'idempotency-key': 'k1' })).status).toBe(201);
     const everWritten = await readAppendOnlyFile();
     expect(everWritten).toContain('acme');
     expect(everWritten).not.toContain('needle');
@@ -94,10 +81,10 @@ describe('an instance that can not be bound', () => {
   it('three in a row are a failure that says why, and gives the idempotency key free', async () => {
     await fillPool(service, { ready: 3, max: 6 });
     service.engine.faults.failNext('bind', 'bind_failed', 3);
-    const refused = await claim('acme', { 'idempotency-key': 'k1' });
+    const refused = await claim('acme', {}, { 'idempotency-key': 'k1' });
     expect(refused).toMatchObject({ status: 503, body: { code: 'bind_failed', class: 'node' } });
     await waitForPool(service, { warm: 3 });
-    expect((await claim('acme', { 'idempotency-key': 'k1' })).status).toBe(201);
+    expect((await claim('acme', {}, { 'idempotency-key': 'k1' })).status).toBe(201);
   });
 });
 
@@ -107,7 +94,7 @@ describe('an idempotency key', () => {
   it('sent many times at once makes one claim', async () => {
     await fillPool(service, { ready: 5, max: 9 });
     service.engine.timings.bindMs = 50;
-    const answers = await Promise.all(Array.from({ length: 8 }, () => claim('acme', key)));
+    const answers = await Promise.all(Array.from({ length: 8 }, () => claim('acme', {}, key)));
     expect(new Set(answers.map((answer) => answer.text)).size).toBe(1);
     expect(answers.every((answer) => answer.status === 201)).toBe(true);
     expect(await listClaims()).toHaveLength(1);
@@ -115,47 +102,47 @@ describe('an idempotency key', () => {
 
   it('with another body is refused, whatever the order of its fields', async () => {
     await fillPool(service, { ready: 2, max: 9 });
-    const first = await claim('acme', key, { env: { A: '1', B: '2' } });
-    const same = await claim('acme', key, { env: { B: '2', A: '1' } });
+    const first = await claim('acme', { env: { A: '1', B: '2' } }, key);
+    const same = await claim('acme', { env: { B: '2', A: '1' } }, key);
     expect(parseClaim(same)).toEqual(parseClaim(first));
     expect([first, same].map((answer) => answer.headers.get('idempotency-replayed'))).toEqual([null, 'true']);
-    expect(await claim('acme', key, { env: { A: '1' } })).toMatchObject({ status: 409, body: { code: 'idempotency_key_reused' } });
+    expect(await claim('acme', { env: { A: '1' } }, key)).toMatchObject({ status: 409, body: { code: 'idempotency_key_reused' } });
   });
 
   it('of another API key is another key', async () => {
     await fillPool(service, { ready: 2, max: 9 });
-    const first = parseClaim(await claim('acme', key));
+    const first = parseClaim(await claim('acme', {}, key));
     const other = parseClaim(await service.request('POST', '/v1/pools/web/claims', { tenant: 'acme' }, { as: 'admin', headers: key }));
     expect(other.id).not.toBe(first.id);
   });
 
   it('does not keep a refusal', async () => {
     await fillPool(service, { ready: 0, max: 1 });
-    expect((await claim('acme', key)).status).toBe(503);
+    expect((await claim('acme', {}, key)).status).toBe(503);
     await service.request('PUT', '/v1/pools/web', { template: 'web', size: { ready: 1, max: 1 } });
     await waitForPool(service, { warm: 1 });
-    expect((await claim('acme', key)).status).toBe(201);
+    expect((await claim('acme', {}, key)).status).toBe(201);
   });
 
   it('finishes what a request that died had begun', async () => {
     await fillPool(service, { ready: 1, max: 9 });
-    const first = parseClaim(await claim('acme', key));
+    const first = parseClaim(await claim('acme', {}, key));
     await service.redis.hset(`{thaw}:claim:${first.id}`, 'state', 'reserved'); // as if the process had died before it recorded the bind
-    expect(parseClaim(await claim('acme', key))).toMatchObject({ id: first.id, state: 'active', instance: { id: first.instance.id } });
+    expect(parseClaim(await claim('acme', {}, key))).toMatchObject({ id: first.id, state: 'active', instance: { id: first.instance.id } });
   });
 
   it('of a released claim answers that claim', async () => {
     await fillPool(service, { ready: 1, max: 9 });
-    const { id } = parseClaim(await claim('acme', key));
-    await service.request('DELETE', `/v1/claims/${id}`);
-    expect(parseClaim(await claim('acme', key))).toMatchObject({ id, state: 'released' });
+    const { id } = parseClaim(await claim('acme', {}, key));
+    await release(id);
+    expect(parseClaim(await claim('acme', {}, key))).toMatchObject({ id, state: 'released' });
   });
 });
 
 describe('a request that does not fit', () => {
   it('a cold start that the template does not allow is refused', async () => {
     await fillPool(service, { ready: 1, max: 1 });
-    const answer = await claim('acme', {}, { coldFallback: true });
+    const answer = await claim('acme', { coldFallback: true });
     expect(answer).toMatchObject({ status: 422, body: { code: 'validation_failed', errors: [{ in: 'body', path: 'coldFallback' }] } });
   });
 
@@ -163,21 +150,21 @@ describe('a request that does not fit', () => {
     await fillPool(service, { ready: 1, max: 1 });
     for (const asked of [{ golden: 'web@1' }, { minGolden: 1 }, { maxAgeMs: 1000 }]) {
       const message = `a cold start has no golden, and ${Object.keys(asked)[0]} asks for one`;
-      const answer = await claim('acme', {}, { coldFallback: true, ...asked });
+      const answer = await claim('acme', { coldFallback: true, ...asked });
       expect(answer).toMatchObject({ status: 422, body: { errors: [{ in: 'body', path: 'coldFallback', message }] } });
     }
   });
 
   it('a wait that no proxy would survive takes Prefer: respond-async', async () => {
     await fillPool(service, { ready: 1, max: 1 });
-    expect(await claim('acme', {}, { waitMs: 25_001 })).toMatchObject({ status: 422, body: { errors: [{ path: 'waitMs' }] } });
-    expect((await claim('acme', { prefer: 'respond-async' }, { waitMs: 25_001 })).status).toBe(201);
-    expect((await claim('acme', { prefer: 'respond-async' }, { waitMs: 300_001 })).status).toBe(422);
+    expect(await claim('acme', { waitMs: 25_001 })).toMatchObject({ status: 422, body: { errors: [{ path: 'waitMs' }] } });
+    expect((await claim('acme', { waitMs: 25_001 }, { prefer: 'respond-async' })).status).toBe(201);
+    expect((await claim('acme', { waitMs: 300_001 }, { prefer: 'respond-async' })).status).toBe(422);
   });
 
   it('a lease above the pool’s is refused with the limit', async () => {
     await fillPool(service, { ready: 1, max: 1 }, { maxMs: 1_000_000 });
-    expect(await claim('acme', {}, { leaseMs: 1_000_001 })).toMatchObject({
+    expect(await claim('acme', { leaseMs: 1_000_001 })).toMatchObject({
       status: 422,
       body: { code: 'validation_failed', errors: [{ path: 'leaseMs', message: expect.stringContaining('1000000 ms') }] },
     });

@@ -1,13 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { expireClaims, forgetOldClaims, loseOrphanedClaims } from '#src/claims/sweep-claims.ts';
 import { InstanceId } from '#src/platform/ids.ts';
-import { type ClaimAnswer, fillPool, parseClaim, startService, type TestService, waitForPool, waitUntil } from '#test/support/service.ts';
+import { type ClaimAnswer, fillPool, parseClaim, waitForPool, waitUntil } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
 
-let service: TestService;
-beforeEach(async () => {
-  service = await startService();
-});
-afterEach(() => service.close());
+const service = useService();
 
 const take = async (body: object = {}): Promise<ClaimAnswer> =>
   parseClaim(await service.request('POST', '/v1/pools/web/claims', { tenant: 'acme', ...body }));

@@ -1,17 +1,14 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { ClaimRequest } from '#src/claims/claim.ts';
 import { joinClaim } from '#src/claims/join-claim.ts';
 import { openAgentDirectory } from '#src/nodes/agent-directory.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { ClaimId } from '#src/platform/ids.ts';
 import { createLogger } from '#src/platform/log.ts';
-import { fillPool, parseClaim, startService, type TestService } from '#test/support/service.ts';
+import { fillPool, parseClaim } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
 
-let service: TestService;
-beforeEach(async () => {
-  service = await startService();
-});
-afterEach(() => service.close());
+const service = useService();
 
 /** Repeats, without `Prefer: respond-async`, the request of a claim; its client has hung up. */
 async function joinAndHangUp(id: string): Promise<unknown> {
@@ -28,7 +25,7 @@ async function joinAndHangUp(id: string): Promise<unknown> {
   };
   const command = {
     ...{ pools: ['web'] as [string], body: ClaimRequest.parse({ tenant: 'acme', waitMs: 60_000 }), keyId: 'key-1' },
-    ...{ idempotencyKey: 'k1', respondAsync: false, hungUp: () => AbortSignal.abort() },
+    ...{ idempotencyKey: 'k1', respondAsync: false, trace: undefined, hungUp: () => AbortSignal.abort() },
   };
   try {
     return await joinClaim(deps, { command, startedAt: 0, waitUntilMs: systemClock.nowMs() + 60_000 }, ClaimId.parse(id));

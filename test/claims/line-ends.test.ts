@@ -1,20 +1,15 @@
 import { getEventListeners } from 'node:events';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { getClaim } from '#src/claims/store.ts';
 import { reservationOf, waitInLine } from '#src/claims/wait-in-line.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { newClaimId } from '#src/platform/ids.ts';
-import { fillPool, parseClaim, startService, type TestService, waitForPool, waitUntil } from '#test/support/service.ts';
+import { fillPool, parseClaim, waitForPool, waitUntil } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
+import { claimCalls } from './claim-calls.ts';
 
-let service: TestService;
-beforeEach(async () => {
-  service = await startService();
-});
-afterEach(() => service.close());
-
-const claim = (tenant: string, body: object = {}, headers: Record<string, string> = {}) =>
-  service.request('POST', '/v1/pools/web/claims', { tenant, ...body }, { headers });
-const lineLength = (pool = 'web') => service.redis.zcard(`{thaw}:pool-waiting:${pool}`);
+const service = useService();
+const { claim, read, lineLength } = claimCalls(service);
 const prefer = { prefer: 'respond-async' };
 /** No clone fits it: it waits until something else ends it. */
 const choosy = { minGolden: 99 };
@@ -27,10 +22,7 @@ describe('the line of a pool that is deleted', () => {
     await waitUntil(async () => expect(await lineLength()).toBe(2));
     expect((await service.request('DELETE', '/v1/pools/web')).status).toBe(204);
     expect(await waiting).toMatchObject({ status: 404, body: { code: 'pool_not_found' } });
-    expect((await service.request('GET', `/v1/claims/${id}`)).body).toMatchObject({
-      state: 'failed',
-      endDetail: 'the pool web was deleted',
-    });
+    expect(await read(id)).toMatchObject({ state: 'failed', endDetail: 'the pool web was deleted' });
     for (const key of ['pool-waiting:web', 'line:web', 'line:web:acme', 'tenant-waiting:acme', 'leases']) {
       expect(await service.redis.zcard(`{thaw}:${key}`), key).toBe(0);
     }
@@ -43,7 +35,7 @@ describe('the line of a pool that is deleted', () => {
     const { id } = (await service.request('POST', '/v1/claims', body, { headers: prefer })).body as { id: string };
     await service.request('DELETE', '/v1/pools/web');
     await waitUntil(async () => expect(await lineLength()).toBe(0));
-    expect((await service.request('GET', `/v1/claims/${id}`)).body).toMatchObject({ state: 'waiting', pool: 'other' });
+    expect(await read(id)).toMatchObject({ state: 'waiting', pool: 'other' });
     expect([await lineLength('other'), await service.redis.zcard('{thaw}:tenant-waiting:acme')]).toEqual([1, 1]);
   });
 });
@@ -58,8 +50,7 @@ describe('a claim that waited in vain', () => {
     }
     const { id } = (await claim('acme', { ...choosy, waitMs: 50 }, prefer)).body as { id: string };
     await waitUntil(async () => {
-      const { body } = await service.request('GET', `/v1/claims/${id}`);
-      expect(body).toMatchObject({ state: 'failed', endDetail: 'nothing became free for it within 50 ms' });
+      expect(await read(id)).toMatchObject({ state: 'failed', endDetail: 'nothing became free for it within 50 ms' });
     });
   });
 });

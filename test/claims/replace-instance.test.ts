@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ClaimRequest } from '#src/claims/claim.ts';
 import { reserveInstance } from '#src/claims/reserve-instance.ts';
 import { loseInstance } from '#src/instances/lose-instance.ts';
@@ -6,22 +6,19 @@ import { getInstance, moveInstance } from '#src/instances/store.ts';
 import { describeFailure, ThawError } from '#src/platform/errors.ts';
 import { InstanceId, newClaimId, newInstanceId } from '#src/platform/ids.ts';
 import { connectRedis } from '#src/platform/redis.ts';
-import { fillPool, parseClaim, putPool, startService, type TestService, waitUntil } from '#test/support/service.ts';
+import { fillPool, parseClaim, putPool, waitUntil } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
+import { claimCalls } from './claim-calls.ts';
 
-let service: TestService;
-beforeEach(async () => {
-  service = await startService();
-});
-afterEach(() => service.close());
-
-const claim = (body: object = {}) => service.request('POST', '/v1/pools/web/claims', { tenant: 'acme', ...body });
+const service = useService();
+const { claim } = claimCalls(service);
 const problem = describeFailure(new ThawError('instance_lost', 'it was lost', { fix: 'Nothing.' }));
 
 describe('an instance that is lost', () => {
   it('while it is bound is replaced by another within the request', async () => {
     await fillPool(service, { ready: 2, max: 4 });
     service.engine.timings.bindMs = 300;
-    const answer = claim();
+    const answer = claim('acme');
     const [id = ''] = await waitUntil(async () => {
       const claimed = await service.redis.zrange('{thaw}:pool-instances:web:claimed', 0, '-1');
       expect(claimed).toHaveLength(1);
@@ -45,7 +42,7 @@ describe('an instance that is lost', () => {
     let reads = 0;
     redis.hgetall = async (key: string) => {
       const found = await read(key);
-      if (reads++ === 0) parseClaim(await claim()); // between the first look and the move
+      if (reads++ === 0) parseClaim(await claim('acme')); // between the first look and the move
       return found;
     };
     const told: string[] = [];
@@ -66,8 +63,40 @@ describe('a bind that fails', () => {
     await putPool(service, { size: { ready: 3, max: 6 }, perTenant: { claimsPerMinute: 1 } });
     await service.redis.hset('{thaw}:tenant:acme', 'claimsPerMinute', 1);
     service.engine.faults.failNext('bind', 'bind_failed', 1);
-    expect((await claim()).status).toBe(201);
-    expect((await claim()).status).toBe(429);
+    expect((await claim('acme')).status).toBe(201);
+    expect((await claim('acme')).status).toBe(429);
+  });
+});
+
+describe('a bind that fails after the claim was answered with 202', () => {
+  const waiting = { waitMs: 60_000 };
+  const prefer = { prefer: 'respond-async' };
+  const read = async (id: string) => (await service.request('GET', `/v1/claims/${id}`)).body;
+
+  it('costs its instance, and the claim waits for another before the others of its tenant', async () => {
+    await fillPool(service, { ready: 0, max: 4 });
+    service.engine.faults.failNext('bind', 'bind_failed', 1);
+    const { id } = (await claim('acme', waiting, prefer)).body as { id: string };
+    await waitUntil(async () => expect(await read(id)).toMatchObject({ state: 'active', instance: { golden: 'web@1' } }));
+    expect(await service.redis.zcard('{thaw}:tenant-held:acme')).toBe(1);
+    await waitUntil(async () => expect(await service.engine.list()).toHaveLength(1));
+    const told = await service.request('GET', `/v1/claims/${id}/timeline`);
+    const types = (told.body as { steps: { type: string }[] }).steps.map(({ type }) => type);
+    expect(types.filter((type) => type.startsWith('claim.'))).toEqual([
+      ...['claim.waiting', 'claim.reserved', 'claim.waiting', 'claim.reserved', 'claim.active'],
+    ]);
+  });
+
+  it('again and again fails the claim, which says why', async () => {
+    await fillPool(service, { ready: 0, max: 4 });
+    service.engine.faults.failNext('bind', 'bind_failed', 3);
+    const { id } = (await claim('acme', waiting, prefer)).body as { id: string };
+    await waitUntil(async () => {
+      expect(await read(id)).toMatchObject({ state: 'failed', endDetail: expect.stringContaining('could not be bound') });
+    });
+    await waitUntil(async () => expect(await service.engine.list()).toEqual([]));
+    expect(await service.redis.zcard('{thaw}:tenant-held:acme')).toBe(0);
+    expect((await claim('acme', { waitMs: 10_000 })).status).toBe(201);
   });
 });
 
@@ -77,8 +106,21 @@ describe('a node whose agent does not answer', () => {
   it('is asked again for one claim, which arrived once', async () => {
     await fillPool(service, { ready: 1, max: 1 });
     await service.redis.zadd('{thaw}:nodes-unreachable', deadline(), 'n1');
-    expect(await claim()).toMatchObject({ status: 503, body: { code: 'node_unreachable' } });
+    expect(await claim('acme')).toMatchObject({ status: 503, body: { code: 'node_unreachable' } });
     expect(await service.redis.hvals('{thaw}:pool-arrivals:web')).toEqual(['1']);
+  });
+
+  it('loses what was reserved on it, and the claim gets what another node has', async () => {
+    await fillPool(service, { ready: 2, max: 4 });
+    const [first = '', second = ''] = await service.redis.zrange('{thaw}:pool-instances:web:warm', 0, '-1');
+    await service.redis.hset(`{thaw}:instance:${first}`, 'node', 'n2');
+    await service.redis.hset('{thaw}:node:n2', {
+      ...(await service.redis.hgetall('{thaw}:node:n1')),
+      name: 'n2',
+      agent: 'http://127.0.0.1:1',
+    });
+    expect(parseClaim(await claim('acme')).instance).toMatchObject({ id: second });
+    expect(await service.redis.hget(`{thaw}:instance:${first}`, 'state')).toBe('releasing');
   });
 
   it('does not hide what is warm on others, however many of the newest it has', async () => {

@@ -1,17 +1,14 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { ClaimRequest } from '#src/claims/claim.ts';
 import { claimInstance } from '#src/claims/claim-instance.ts';
 import { type AgentDirectory, openAgentDirectory } from '#src/nodes/agent-directory.ts';
 import { systemClock } from '#src/platform/clock.ts';
 import { createLogger } from '#src/platform/log.ts';
 import { connectRedis } from '#src/platform/redis.ts';
-import { fillPool, startService, type TestService, waitUntil } from '#test/support/service.ts';
+import { fillPool, waitUntil } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
 
-let service: TestService;
-beforeEach(async () => {
-  service = await startService();
-});
-afterEach(() => service.close());
+const service = useService();
 
 it('a claim asks Redis twice and the node once', async () => {
   await fillPool(service, { ready: 3, max: 6 });
@@ -54,7 +51,7 @@ async function countSteps(body: object, { respondAsync }: { readonly respondAsyn
     fingerprint: () => 'f',
   };
   const request = { pools: ['web'] as [string], body: ClaimRequest.parse(body), keyId: 'key-1', respondAsync };
-  const command = { ...request, hungUp: () => new AbortController().signal };
+  const command = { ...request, trace: undefined, hungUp: () => new AbortController().signal };
   try {
     await claimInstance(deps, { ...command, idempotencyKey: 'warms the script cache' });
     asked.length = 0;

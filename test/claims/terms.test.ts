@@ -1,29 +1,16 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { touchClaim } from '#src/claims/store.ts';
-import {
-  captureGolden,
-  fillPool,
-  parseClaim,
-  putPool,
-  startService,
-  type TestService,
-  waitForPool,
-  waitUntil,
-} from '#test/support/service.ts';
+import { captureGolden, fillPool, parseClaim, putPool, waitForPool, waitUntil } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
+import { claimCalls } from './claim-calls.ts';
 
-let service: TestService;
-beforeEach(async () => {
-  service = await startService();
-});
-afterEach(() => service.close());
-
-const claim = (body: object = {}, pool = 'web') => service.request('POST', `/v1/pools/${pool}/claims`, { tenant: 'acme', ...body });
-const read = async (id: string) => (await service.request('GET', `/v1/claims/${id}`)).body;
+const service = useService();
+const { claim, read, release } = claimCalls(service);
 
 describe('ack: true', () => {
   it('answers a bound claim, active once acknowledged; acknowledged again it stays so', async () => {
     await fillPool(service, { ready: 1, max: 2 });
-    const answer = await claim({ ack: true });
+    const answer = await claim('acme', { ack: true });
     const made = parseClaim(answer);
     expect(answer.body).toMatchObject({ state: 'bound', ackBy: expect.any(String) });
     expect(await read(made.id)).toEqual(answer.body);
@@ -34,7 +21,7 @@ describe('ack: true', () => {
 
   it('not acknowledged in time is taken back', async () => {
     await fillPool(service, { ready: 1, max: 2 });
-    const { id } = parseClaim(await claim({ ack: true }));
+    const { id } = parseClaim(await claim('acme', { ack: true }));
     await service.redis.hset(`{thaw}:claim:${id}`, 'ackBy', 1);
     await service.redis.zadd('{thaw}:leases', 1, id); // as if 30 s had gone by
     await waitUntil(async () =>
@@ -48,14 +35,14 @@ describe('a lease', () => {
   it('of a pool with idleMs ends when nothing is done with it', async () => {
     await fillPool(service, { ready: 1, max: 2 });
     await putPool(service, { size: { ready: 1, max: 2 }, lease: { idleMs: 1000 } });
-    const { id } = parseClaim(await claim());
+    const { id } = parseClaim(await claim('acme'));
     await waitUntil(async () => expect(await read(id)).toMatchObject({ state: 'expired', endDetail: 'it was idle for 1000 ms' }));
   });
 
   it('that is over for want of use is not brought back by use before the sweep comes by', async () => {
     await fillPool(service, { ready: 1, max: 2 });
     await putPool(service, { size: { ready: 1, max: 2 }, lease: { idleMs: 60_000 } });
-    const { id } = parseClaim(await claim());
+    const { id } = parseClaim(await claim('acme'));
     await service.redis.hset(`{thaw}:claim:${id}`, 'activeAt', 1);
     await touchClaim(service.redis, id);
     expect(await service.redis.hget(`{thaw}:claim:${id}`, 'activeAt')).toBe('1');
@@ -63,7 +50,7 @@ describe('a lease', () => {
 
   it('is announced before it ends', async () => {
     await fillPool(service, { ready: 1, max: 2 });
-    const { id } = parseClaim(await claim({ leaseMs: 2000 }));
+    const { id } = parseClaim(await claim('acme', { leaseMs: 2000 }));
     await waitUntil(async () => {
       const events = await service.redis.xrange('{thaw}:events', '-', '+');
       const ours = events.map(([, fields]) => fields).filter((fields) => fields.includes(id));
@@ -102,17 +89,17 @@ describe('a claim by choice', () => {
 
   it('by golden: pinned, at least, or fresh', async () => {
     await fillPool(service, { ready: 2, max: 4 });
-    expect(parseClaim(await claim({ golden: 'web@1' })).receipt?.golden).toBe('web@1');
+    expect(parseClaim(await claim('acme', { golden: 'web@1' })).receipt?.golden).toBe('web@1');
     await waitForPool(service, { warm: 2 });
-    expect(parseClaim(await claim({ golden: 1 })).receipt?.golden).toBe('web@1');
-    expect(await claim({ golden: 'web@2' })).toMatchObject({
+    expect(parseClaim(await claim('acme', { golden: 1 })).receipt?.golden).toBe('web@1');
+    expect(await claim('acme', { golden: 'web@2' })).toMatchObject({
       status: 503,
       body: { detail: expect.stringContaining('that fits the request') },
     });
-    expect((await claim({ minGolden: 2 })).status).toBe(503);
-    expect((await claim({ maxAgeMs: 1 })).status).toBe(503);
+    expect((await claim('acme', { minGolden: 2 })).status).toBe(503);
+    expect((await claim('acme', { maxAgeMs: 1 })).status).toBe(503);
     await captureGolden(service);
-    await waitUntil(async () => expect(parseClaim(await claim({ minGolden: 2, maxAgeMs: 600_000 })).receipt?.golden).toBe('web@2'));
+    await waitUntil(async () => expect(parseClaim(await claim('acme', { minGolden: 2, maxAgeMs: 600_000 })).receipt?.golden).toBe('web@2'));
   });
 });
 
@@ -126,7 +113,8 @@ describe('a batch', () => {
     const { items } = first.body as { items: { status: number; claim?: { id: string }; problem?: { code: string } }[] };
     expect(items.map((item) => item.status).toSorted()).toEqual([201, 201, 503]);
     expect(items.find((item) => item.status === 503)?.problem?.code).toBe('pool_empty');
-    const again = (await send()).body as { items: { claim?: { id: string } }[] };
+    const again = (await send()).body as { items: { claim?: { id: string }; replayed?: boolean }[] };
+    expect(again.items.filter((item) => item.replayed)).toHaveLength(2);
     const idsOf = (all: { claim?: { id: string } }[]) => all.flatMap((item) => item.claim?.id ?? []);
     expect(idsOf(again.items)).toEqual(expect.arrayContaining(idsOf(items)));
   });
@@ -153,15 +141,18 @@ describe('limits', () => {
     await fillPool(service, { ready: 3, max: 6 });
     await limited({ held: 1 });
     const waits = { waitMs: 5000 };
-    const { id } = parseClaim(await claim());
-    expect(await claim()).toMatchObject({ status: 429, body: { code: 'quota_exceeded', limit: { name: 'held', value: 1, pool: 'web' } } });
-    expect((await claim({ tenant: 'other', ...waits })).status).toBe(201);
-    await service.request('DELETE', `/v1/claims/${id}`);
-    expect((await claim(waits)).status).toBe(201);
+    const { id } = parseClaim(await claim('acme'));
+    expect(await claim('acme')).toMatchObject({
+      status: 429,
+      body: { code: 'quota_exceeded', limit: { name: 'held', value: 1, pool: 'web' } },
+    });
+    expect((await claim('other', waits)).status).toBe(201);
+    await release(id);
+    expect((await claim('acme', waits)).status).toBe(201);
 
     await limited({ claimsPerMinute: 1 });
-    expect((await claim({ tenant: 'fast', ...waits })).status).toBe(201);
-    const refused = await claim({ tenant: 'fast' });
+    expect((await claim('fast', waits)).status).toBe(201);
+    const refused = await claim('fast');
     expect(refused).toMatchObject({ status: 429, body: { limit: { name: 'claimsPerMinute' } } });
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(50);
   });
@@ -169,11 +160,10 @@ describe('limits', () => {
   it('of a tenant hold across pools, and a refusal does not stick to its key', async () => {
     await fillPool(service, { ready: 3, max: 6 });
     await service.redis.hset('{thaw}:tenant:acme', 'held', 1);
-    const { id } = parseClaim(await claim());
-    const key = { headers: { 'idempotency-key': 'k1' } };
-    const again = () => service.request('POST', '/v1/pools/web/claims', { tenant: 'acme' }, key);
+    const { id } = parseClaim(await claim('acme'));
+    const again = () => claim('acme', {}, { 'idempotency-key': 'k1' });
     expect((await again()).status).toBe(429);
-    await service.request('DELETE', `/v1/claims/${id}`);
+    await release(id);
     expect((await again()).status).toBe(201);
   });
 });
@@ -181,9 +171,9 @@ describe('limits', () => {
 describe('usage', () => {
   it('of a tenant counts its claims and how long it held instances', async () => {
     await fillPool(service, { ready: 1, max: 2 });
-    const { id } = parseClaim(await claim());
+    const { id } = parseClaim(await claim('acme'));
     await waitUntil(async () => expect(Date.now() % 50).toBeGreaterThan(20)); // let some time pass
-    await service.request('DELETE', `/v1/claims/${id}`);
+    await release(id);
     const usage = await service.redis.hgetall('{thaw}:tenant-usage:acme');
     expect(usage.claims).toBe('1');
     expect(Number(usage.instanceMs)).toBeGreaterThan(0);

@@ -1,17 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fillPool, parseClaim, poolStatus, startService, type TestService, waitForPool, waitUntil } from '#test/support/service.ts';
+import { describe, expect, it } from 'vitest';
+import { fillPool, parseClaim, poolStatus, waitForPool, waitUntil } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
+import { claimCalls } from './claim-calls.ts';
 
-let service: TestService;
-beforeEach(async () => {
-  service = await startService();
-});
-afterEach(() => service.close());
-
-const claim = (tenant: string, body: object = {}, headers: Record<string, string> = {}) =>
-  service.request('POST', '/v1/pools/web/claims', { tenant, ...body }, { headers });
-const read = async (id: string) => (await service.request('GET', `/v1/claims/${id}`)).body;
-const release = (id: string) => service.request('DELETE', `/v1/claims/${id}`);
-const lineLength = () => service.redis.zcard('{thaw}:pool-waiting:web');
+const service = useService();
+const { claim, read, release, lineLength } = claimCalls(service);
 
 /** A pool of one, held by somebody; claims that wait are served by releasing. */
 async function fullPool(max = 1): Promise<string[]> {

@@ -35,7 +35,44 @@ const answers: Readonly<Record<string, unknown>> = {
     nextCursor: 'abc',
   },
   '/v1/templates/search/goldens?limit=200': {
-    items: [{ id: 'search@7', state: 'ready', node: 'here', sizeBytes: 157_286_400, createdAt: time }],
+    items: [
+      {
+        ...{ id: 'search@7', state: 'ready', node: 'here', sizeBytes: 157_286_400, createdAt: time },
+        nodes: [
+          { node: 'here', compatible: true, has: true },
+          { node: 'there', compatible: false, has: false, reasons: ['kernel 6.18 instead of 6.12', 'its files are not there'] },
+        ],
+      },
+    ],
+  },
+  '/v1/templates/search/goldens/7': {
+    ...{ id: 'search@7', state: 'ready', node: 'here', operation: 'op-1', sizeBytes: 157_286_400, createdAt: time, notes: 'after the fix' },
+    evidence: {
+      ...{ verifiedAt: time, node: 'here', unique: true, smoke: { tookMs: 12 } },
+      clones: [130.4, 118.2].map((restoreMs) => ({ restoreMs, readyMs: 8, memoryBytes: 45_088_768 })),
+      comparedWith: { golden: 'search@6', restoreMs: 121, memoryBytes: 44_040_192 },
+    },
+  },
+  '/v1/templates/search/goldens/8': {
+    ...{ id: 'search@8', state: 'failed', node: 'here', operation: 'op-2', createdAt: time },
+    problem: { message: 'two clones are the same', fix: 'Renew it.' },
+    evidence: {
+      verifiedAt: time,
+      node: 'here',
+      clones: [],
+      notCompared: 'search@6 is away',
+      problem: { message: 'two clones\nare the same' },
+    },
+    nodes: [
+      { node: 'here', compatible: true, has: true },
+      {
+        node: 'there',
+        compatible: false,
+        has: true,
+        reasons: ['CRIU 4.2 instead of 4.3'],
+        build: { state: 'building', operation: 'op-3' },
+      },
+    ],
   },
   '/v1/operations/op-1': {
     id: 'op-1',
@@ -128,6 +165,7 @@ describe('the commands that read', () => {
     const { out } = await runCommandLine(env, 'goldens', 'search', '--json');
     expect(JSON.parse(out)).toEqual(answers['/v1/templates/search/goldens?limit=200']);
     expect((await runCommandLine(env, 'goldens', 'search')).out).toContain('search@7  ready  150 MiB  here');
+    expect((await runCommandLine(env, 'goldens', 'search')).out).toContain('there: kernel 6.18 instead of 6.12, its files are not there');
   });
 
   test('an operation shows its steps and what went wrong', async () => {
@@ -174,6 +212,34 @@ describe('the commands that read', () => {
       'SINCE  WHAT                         LASTED  DETAIL',
       '+5 ms  the claim lost its instance  -       it said  [2J bad',
     ]);
+  });
+
+  test('a golden is shown with where it comes from and what its last verify measured', async () => {
+    expect((await runCommandLine(env, 'goldens', 'search', '7')).out).toBe(
+      [
+        'search@7 is ready, on here.',
+        '  captured      2026-01-31 12:00:00Z, see `thaw operations op-1`',
+        '  size          150 MiB',
+        '  notes         after the fix',
+        '  verified      2026-01-31 12:00:00Z on here: passed',
+        '  clones        ready in 130 ms, 43 MiB; ready in 118 ms, 43 MiB',
+        '  compared with search@6: ready in 121 ms, 42 MiB',
+        '  unique        the clones told themselves apart',
+        '  smoke test    passed in 12 ms',
+      ].join('\n'),
+    );
+    expect((await runCommandLine(env, 'goldens', 'search', '8')).out.split('\n').slice(2)).toEqual([
+      '  verified      2026-01-31 12:00:00Z on here: failed, because two clones are the same',
+      '  compared with nothing: search@6 is away',
+      '  on here       clones can be made',
+      '  on there      no clones: CRIU 4.2 instead of 4.3; its own build is being captured, see `thaw operations op-3`',
+      '  problem       two clones are the same',
+      '  fix           Renew it.',
+    ]);
+    expect(await runCommandLine(env, 'goldens', 'search', '0')).toMatchObject({
+      exitCode: 2,
+      err: expect.stringContaining('"0" is no number'),
+    });
   });
 
   test("a problem is told in the service's words, with its fix", async () => {

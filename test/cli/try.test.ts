@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -8,9 +8,11 @@ import { waitUntilIdle } from '#src/cli/wait-until-idle.ts';
 import type { InstanceExit } from '#src/engine/engine.ts';
 import { parseConfig } from '#src/platform/config.ts';
 import { newInstanceId } from '#src/platform/ids.ts';
+import { commandAfter } from '#test/engine/checkpoint-habits.ts';
 import { makeTempDir } from '#test/support/temp-dir.ts';
 import { makeTestImage } from '#test/support/test-image.ts';
 import { runCommandLine } from './run-command-line.ts';
+import { tracesOf } from './traces-of.ts';
 import { waitUntil } from './wait-until.ts';
 
 const main = fileURLToPath(import.meta.resolve('#src/cli/main.ts'));
@@ -56,6 +58,15 @@ describe('a `thaw try` of a container', () => {
     return { child, exited, said: () => said, ...parseConfig({ THAW_DATA_DIR: `/var/tmp/${name}` }) };
   }
 
+  test('tells what a checkpoint would trip over, before it trips', async () => {
+    const app = commandAfter('socket our $mptcp, 2, 1, 262 or die');
+    const { exitCode, out } = await runCommandLine({}, 'try', `dir:${dir.path}`, '--port', '8080', '--', ...app);
+    expect(out).toMatch(/1 process, \d+ MiB of memory: a checkpoint would fail, for 1 of what it holds/);
+    expect(out).toContain('stops: perl (pid 1): a socket of the protocol MPTCP is open');
+    expect(out).toContain('failed: the app holds an MPTCP socket');
+    expect(exitCode).toBe(1);
+  });
+
   test('that is cut short says so, and leaves nothing', async () => {
     const { child, exited, said, tag, paths } = await begin();
     child.kill('SIGINT');
@@ -78,16 +89,6 @@ describe('a `thaw try` of a container', () => {
     expect(tracesOf(running.tag, running.paths.dataDir)).toEqual([]);
   });
 });
-
-/** What the system's own tools find of a Thaw: links, network namespaces, tables, cgroups, mounts, processes, files. */
-function tracesOf(tag: string, dataDir: string): string[] {
-  const looks = [`ip -o link`, 'ip netns list', 'nft list tables', 'find /sys/fs/cgroup -maxdepth 2 -type d', 'mount', `ls -d ${dataDir}`];
-  return [...looks, 'ps -eww -o args'].flatMap((command) => {
-    const [program = '', ...args] = command.split(' ');
-    const lines = spawnSync(program, args, { encoding: 'utf8' }).stdout.split('\n');
-    return lines.filter((line) => line.includes(`thaw-${tag}`) || line.includes(`thaw_${tag}`) || line.includes(dataDir));
-  });
-}
 
 test.each([
   [8000, 100, '8.00 s cold, 100 ms as a clone: 80 times faster'],

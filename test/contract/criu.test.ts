@@ -10,6 +10,7 @@ describeEngineContract('criu', async () => {
     },
     workload: (over) => testWorkload(node.image, over),
     corruptGolden: (golden) => node.corruptGolden(golden),
+    archivePlace: (name) => `archive:${node.config.imageRoots[0]}/${name}.tar`,
     reopen: () => node.reopen(),
     close: () => node.close(),
   };

@@ -9,6 +9,7 @@ import { goldenContract } from './golden-contract.ts';
 import { hookContract } from './hook-contract.ts';
 import { identityContract } from './identity-contract.ts';
 import { insideContract } from './inside-contract.ts';
+import { moveContract } from './move-contract.ts';
 import { restartContract } from './restart-contract.ts';
 import { startContract } from './start-contract.ts';
 import { teardownContract } from './teardown-contract.ts';
@@ -22,6 +23,8 @@ export interface EngineHarness {
   workload(over?: Partial<Workload>): Workload;
   /** Changes one byte of the golden's files and answers a name that the error must tell. */
   corruptGolden(golden: GoldenId): Promise<string>;
+  /** An archive of this name that goldens can be exported to. */
+  archivePlace(name: string): string;
   /** As a restart of the worker: closes the engine and opens another over the same data. Absent where instances end with the process. */
   readonly reopen?: () => Promise<void>;
   /** After the suite has destroyed all instances: gives everything back. */
@@ -37,6 +40,7 @@ export function describeEngineContract(name: string, makeEngine: () => Promise<E
     cloneContract(run);
     bindingContract(run);
     identityContract(run);
+    moveContract(run);
     hookContract(run);
     insideContract(run);
     exitContract(run);

@@ -12,6 +12,7 @@ describeEngineContract('memory', async () => {
       engine.faults.corruptGolden(golden);
       return 'pages-1.img';
     },
+    archivePlace: (name) => `archive:/${name}.tar`,
     close: () => engine.close(),
   };
 });

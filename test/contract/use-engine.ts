@@ -2,7 +2,10 @@ import { afterAll, afterEach, beforeAll } from 'vitest';
 import type { Checkpoint, Engine, RestoredInstance, StartedInstance } from '#src/engine/engine.ts';
 import type { Workload } from '#src/engine/workload.ts';
 import { type GoldenId, goldenId, type InstanceId, newInstanceId } from '#src/platform/ids.ts';
-import { type AppState, askState, waitUntilReady } from './ask-app.ts';
+import { destroyAll } from '#test/support/destroy-all.ts';
+import { made } from '#test/support/made.ts';
+import { type Placed, startReady } from '#test/support/start-ready.ts';
+import { type AppState, askState } from './ask-app.ts';
 import type { EngineHarness } from './engine-contract.ts';
 
 /** A golden with what its primer answered last, which every clone must continue. */
@@ -12,8 +15,6 @@ interface TakenGolden {
   readonly primerId: InstanceId;
   readonly checkpoint: Checkpoint;
 }
-
-type Placed<T> = T & { readonly id: InstanceId };
 
 /** What the tests of the suite share. Tests leave nothing to each other but the golden. */
 export interface ContractRun {
@@ -45,10 +46,7 @@ export function useEngine(makeEngine: () => Promise<EngineHarness>): ContractRun
       return made(golden);
     },
     async startReady(over) {
-      const id = newInstanceId();
-      const instance = await run.engine.start(run.harness.workload(over), id);
-      await waitUntilReady(instance);
-      return { ...instance, id };
+      return await startReady(run.engine, run.harness.workload(over));
     },
     async takeGolden(over) {
       const primer = await run.startReady(over);
@@ -75,13 +73,4 @@ export function useEngine(makeEngine: () => Promise<EngineHarness>): ContractRun
     await harness.close();
   });
   return run;
-}
-
-async function destroyAll(engine: Engine): Promise<void> {
-  for (const { id } of await engine.list()) await engine.destroy(id);
-}
-
-function made<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('used before the suite has made it');
-  return value;
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openInstanceAccess } from '#src/engine/criu/instance-access.ts';
 import { Hooks } from '#src/engine/hooks.ts';
 import { createEgressSwitch } from '#src/engine/sandbox/local/egress-switch.ts';
@@ -8,25 +8,17 @@ import { serveAgent } from '#src/nodes/agent.ts';
 import { connectAgent } from '#src/nodes/agent-client.ts';
 import { goldenId, type InstanceId, newClaimId, newInstanceId } from '#src/platform/ids.ts';
 import { run } from '#src/platform/subprocess.ts';
-import { ask, waitUntilReady } from '#test/contract/ask-app.ts';
-import { type CriuNode, openCriuNode } from '#test/support/criu-node.ts';
+import { ask } from '#test/contract/ask-app.ts';
 import { makeTempDir } from '#test/support/temp-dir.ts';
-import { testWorkload } from '#test/support/test-image.ts';
+import { useCriuNode } from '#test/support/use-criu-node.ts';
 
 const canary = 'canary-5f2b9c';
 const lookAround = 'env > /tmp/seen; tr "\\\\0" " " < /proc/$$/cmdline >> /tmp/seen; cat "$THAW_BINDING" > /dev/null';
 
 /** Law 8, on the real engine and through a real agent: wherever a secret could be written, it is looked for. */
 describe('a secret of a binding', () => {
-  let node: CriuNode;
+  const node = useCriuNode();
   let goldens = 0;
-  beforeAll(async () => {
-    node = await openCriuNode();
-  });
-  afterEach(async () => {
-    for (const { id } of await node.engine.list()) await node.engine.destroy(id);
-  });
-  afterAll(() => node.close());
 
   /** Answers what the agent logged and how the bind ended. */
   async function bindByAgent(id: InstanceId): Promise<string> {
@@ -48,10 +40,9 @@ describe('a secret of a binding', () => {
   }
 
   async function cloneWith(bind: NonNullable<Parameters<typeof Hooks.parse>[0]>) {
-    const primer = newInstanceId();
-    await waitUntilReady(await node.engine.start(testWorkload(node.image, { hooks: Hooks.parse({ bind }) }), primer));
+    const primer = await node.startReady({ hooks: Hooks.parse({ bind }) });
     const golden = goldenId('secrets', ++goldens);
-    await node.engine.checkpoint(primer, golden);
+    await node.engine.checkpoint(primer.id, golden);
     const id = newInstanceId();
     return { ...(await node.engine.restore(golden, id)), id };
   }

@@ -1,29 +1,15 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { goldenId, type InstanceId, newInstanceId } from '#src/platform/ids.ts';
 import { ask, waitUntilReady } from '#test/contract/ask-app.ts';
 import { watchExits } from '#test/contract/watch-exits.ts';
-import { type CriuNode, openCriuNode } from '#test/support/criu-node.ts';
-import { testWorkload } from '#test/support/test-image.ts';
+import { useCriuNode } from '#test/support/use-criu-node.ts';
 
 /** What only the real engine can show: isolation as the app sees it, and what CRIU does with apps that are not easy. */
 describe('the criu engine', () => {
-  let node: CriuNode;
+  const node = useCriuNode();
+  const { startReady } = node;
   let goldens = 0;
-  beforeAll(async () => {
-    node = await openCriuNode();
-  });
-  afterEach(async () => {
-    for (const { id } of await node.engine.list()) await node.engine.destroy(id);
-  });
-  afterAll(() => node.close());
-
-  async function startReady(over: Parameters<typeof testWorkload>[1] = {}) {
-    const id = newInstanceId();
-    const instance = await node.engine.start(testWorkload(node.image, over), id);
-    await waitUntilReady(instance);
-    return { ...instance, id };
-  }
 
   async function cloneOf(primer: InstanceId) {
     const golden = goldenId('node', ++goldens);

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { detectCgroupHost } from '#src/engine/criu/cgroup-host.ts';
 import { readProcesses } from '#src/engine/criu/cgroups.ts';
 import { instanceCgroup } from '#src/engine/criu/engine-deps.ts';
@@ -9,27 +9,14 @@ import { goldenId, type InstanceId, newInstanceId } from '#src/platform/ids.ts';
 import { run } from '#src/platform/subprocess.ts';
 import { askState, waitUntilReady } from '#test/contract/ask-app.ts';
 import { newBinding } from '#test/contract/new-binding.ts';
-import { type CriuNode, openCriuNode } from '#test/support/criu-node.ts';
 import { testWorkload } from '#test/support/test-image.ts';
+import { useCriuNode } from '#test/support/use-criu-node.ts';
 
 /** Apps that do what hardly anyone does, and a node that is short of room: the real engine copes, or says whose fault it is. */
 describe('the criu engine', () => {
-  let node: CriuNode;
+  const node = useCriuNode();
+  const { startReady } = node;
   let goldens = 0;
-  beforeAll(async () => {
-    node = await openCriuNode();
-  });
-  afterEach(async () => {
-    for (const { id } of await node.engine.list()) await node.engine.destroy(id);
-  });
-  afterAll(() => node.close());
-
-  async function startReady(over: Parameters<typeof testWorkload>[1] = {}) {
-    const id = newInstanceId();
-    const instance = await node.engine.start(testWorkload(node.image, over), id);
-    await waitUntilReady(instance);
-    return { ...instance, id };
-  }
 
   /** An app that runs some Perl before it serves. */
   function startAfter(perl: string) {

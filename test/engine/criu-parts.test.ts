@@ -43,6 +43,8 @@ describe('cgroups', () => {
   it('the unified hierarchy counts once, where it was mounted first', () => {
     const again = '90 24 0:27 / /run/cilium/cgroupv2 rw - cgroup2 none rw,nsdelegate';
     expect(detectCgroupHost(readMounts(`${unified}\n${again}`))).toEqual(detectCgroupHost(readMounts(unified)));
+    const ofDump = '91 24 0:30 / /var/lib/thaw/instances/ins/criu/.criu.cgyard.x/memory rw - cgroup none rw,memory';
+    expect(detectCgroupHost(readMounts(`${hybrid}\n${ofDump}`))).toEqual(detectCgroupHost(readMounts(hybrid)));
   });
 
   it('a dump enters the cgroup namespace of the app on v1 only: under nsdelegate it could not freeze the app from there', () => {

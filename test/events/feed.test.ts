@@ -1,24 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventsKey, newestEventPlace, type ThawEvent } from '#src/platform/events.ts';
 import { type EventBatch, type EventFeed, openEventFeed } from '#src/platform/events-feed.ts';
 import { connectRedis } from '#src/platform/redis.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { useTestRedis } from '#test/support/use-test-redis.ts';
 import { emitEvents } from './emit-event.ts';
 
-let server: TestRedis;
+const server = useTestRedis();
 let feed: EventFeed;
 let connections = 0;
 
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-
-afterAll(async () => {
-  await server.stop();
-});
-
 beforeEach(async () => {
-  await server.redis.flushall();
   connections = 0;
   feed = openEventFeed(server.redis, () => {
     connections += 1;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createAdaptorServer } from '@hono/node-server';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { eventsRoutes } from '#src/api/events-routes.ts';
 import { systemClock } from '#src/platform/clock.ts';
@@ -11,25 +11,16 @@ import type { Actor } from '#src/platform/http/access.ts';
 import { problemHandler } from '#src/platform/http/on-error.ts';
 import { newRouter } from '#src/platform/http/router.ts';
 import { connectRedis } from '#src/platform/redis.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { useTestRedis } from '#test/support/use-test-redis.ts';
 import { emitEvents } from './emit-event.ts';
 
-let server: TestRedis;
+const server = useTestRedis();
 let feed: EventFeed;
 let http: Awaited<ReturnType<typeof serveEvents>>;
 const admin: Actor = { keyId: 'k1', role: 'admin', name: 'test', address: '' };
 const tenant: Actor = { ...admin, role: 'tenant', tenant: 'acme' };
 
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-
-afterAll(async () => {
-  await server.stop();
-});
-
 beforeEach(async () => {
-  await server.redis.flushall();
   feed = openEventFeed(server.redis, () => connectRedis(server.url));
   http = await serveEvents();
 });

@@ -1,16 +1,15 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { fillPool, keyOf, parseClaim, startService, type TestService } from '#test/support/service.ts';
+import { fillPool, keyOf, parseClaim } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
 import { ask, openSocket } from './ask.ts';
 
-let service: TestService;
+const service = useService();
 let port: number;
 beforeEach(async () => {
-  service = await startService();
   port = Number(new URL(await service.listen()).port);
   await fillPool(service, { ready: 1, max: 3 }, { defaultMs: 600_000 });
 });
-afterEach(() => service.close());
 
 const MintedToken = z.object({ token: z.string(), url: z.url(), expiresAt: z.iso.datetime() });
 

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { FaultyCall } from '#src/engine/memory/faults.ts';
 import { listAliases } from '#src/goldens/aliases.ts';
 import { captureGolden } from '#src/goldens/capture-golden.ts';
@@ -11,25 +11,14 @@ import type { ProblemCode } from '#src/platform/errors.ts';
 import { goldenId, type OperationId } from '#src/platform/ids.ts';
 import { putTemplate } from '#src/templates/put-template.ts';
 import type { TemplateSpec } from '#src/templates/template.ts';
-import { idle, type MemoryNode, startMemoryNode, stoppedClock, takeGolden, webSpec } from '#test/support/memory-node.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { idle, stoppedClock, takeGolden, webSpec } from '#test/support/memory-node.ts';
+import { useMemoryNode } from '#test/support/use-memory-node.ts';
 
-let server: TestRedis;
-let node: MemoryNode;
+const node = useMemoryNode();
 const first = goldenId('api', 1);
 
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
-beforeEach(async () => {
-  await server.redis.flushall();
-  node = await startMemoryNode(server.redis);
-});
-afterEach(() => node.close());
-
 async function capture(spec = webSpec(), promote = true): Promise<OperationId> {
-  await putTemplate(server.redis, 'api', spec, undefined);
+  await putTemplate(node.redis, 'api', spec, undefined);
   const operation = await requestCapture(node, 'api', { promote });
   await captureGolden(node, operation.id, idle);
   return operation.id;
@@ -38,14 +27,14 @@ async function capture(spec = webSpec(), promote = true): Promise<OperationId> {
 /** Nothing of a capture is left that runs or is recorded as live. */
 async function expectNothingLeft(): Promise<void> {
   expect(await node.engine.list()).toEqual([]);
-  expect((await listInstances(server.redis, { limit: 10 })).items).toEqual([]);
-  expect(await listCaptures(server.redis)).toEqual([]);
+  expect((await listInstances(node.redis, { limit: 10 })).items).toEqual([]);
+  expect(await listCaptures(node.redis)).toEqual([]);
 }
 
 describe('a capture', () => {
   it('goes through its steps and ends with a proven, promoted golden', async () => {
     const id = await capture(webSpec({ warmup: [{ http: { port: 8080, path: '/warm' } }] }));
-    const operation = await getOperation(server.redis, id);
+    const operation = await getOperation(node.redis, id);
     expect(operation).toMatchObject({ state: 'succeeded', target: first, result: { golden: first, number: 1, promoted: true } });
     expect(operation?.steps.map((step) => `${step.name} ${step.state}`)).toEqual(
       ['start', 'ready', 'warmup', 'checkpoint', 'verify', 'promote'].map((name) => `${name} succeeded`),
@@ -53,7 +42,7 @@ describe('a capture', () => {
     for (const figure of ['coldStartMs', 'coldStartCpuMs', 'checkpointMs', 'goldenBytes', 'restoreMs']) {
       expect(typeof operation?.result?.[figure]).toBe('number');
     }
-    expect(await resolveGolden(server.redis, 'api', 'stable')).toMatchObject({ id: first, state: 'ready', node: 'n1' });
+    expect(await resolveGolden(node.redis, 'api', 'stable')).toMatchObject({ id: first, state: 'ready', node: 'n1' });
     expect(await node.engine.listGoldens()).toEqual([first]);
     await expectNothingLeft();
   });
@@ -61,7 +50,7 @@ describe('a capture', () => {
   it('tells the app before its checkpoint, each clone after its restore, and asks two clones whether they are the same', async () => {
     const http = { port: 8080, path: '/hook' };
     const spec = webSpec({ hooks: { beforeCheckpoint: { http }, afterRestore: { http } }, unique: { http: { port: 8080, path: '/id' } } });
-    const operation = await getOperation(server.redis, await capture(spec));
+    const operation = await getOperation(node.redis, await capture(spec));
     const names = operation?.steps.map(({ name }) => name);
     expect([operation?.state, names]).toEqual(['succeeded', ['start', 'ready', 'before-checkpoint', 'checkpoint', 'verify', 'promote']]);
     await expectNothingLeft();
@@ -69,18 +58,18 @@ describe('a capture', () => {
 
   it('that shall not promote leaves the aliases alone', async () => {
     await capture(webSpec(), false);
-    expect(await listAliases(server.redis, 'api')).toEqual({});
-    expect((await resolveGolden(server.redis, 'api', 1)).state).toBe('ready');
+    expect(await listAliases(node.redis, 'api')).toEqual({});
+    expect((await resolveGolden(node.redis, 'api', 1)).state).toBe('ready');
   });
 
   it('keeps the template as it was, whatever the template says later', async () => {
     await capture();
-    await putTemplate(server.redis, 'api', webSpec({ image: 'dir:/other' }), undefined);
-    expect((await requireGolden(server.redis, first)).spec.image).toBe('dir:/app');
+    await putTemplate(node.redis, 'api', webSpec({ image: 'dir:/other' }), undefined);
+    expect((await requireGolden(node.redis, first)).spec.image).toBe('dir:/app');
   });
 
   it('of one template is refused while another is under way, and numbers are never used twice', async () => {
-    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    await putTemplate(node.redis, 'api', webSpec(), undefined);
     const operation = await requestCapture(node, 'api', { promote: true });
     await expect(requestCapture(node, 'api', { promote: true })).rejects.toMatchObject({ code: 'capture_in_progress' });
     await captureGolden(node, operation.id, idle);
@@ -88,7 +77,7 @@ describe('a capture', () => {
   });
 
   it('asked for twice under one key is one capture; the key with another body is refused', async () => {
-    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    await putTemplate(node.redis, 'api', webSpec(), undefined);
     const one = await requestCapture(node, 'api', { promote: true }, 'key-1');
     const two = await requestCapture(node, 'api', { promote: true }, 'key-1');
     expect(two).toEqual(one);
@@ -98,10 +87,10 @@ describe('a capture', () => {
 
   it('of an unknown template, or without a node, is refused', async () => {
     await expect(requestCapture(node, 'nope', { promote: true })).rejects.toMatchObject({ code: 'template_not_found' });
-    await putTemplate(server.redis, 'api', webSpec(), undefined);
-    await server.redis.del('{thaw}:nodes');
+    await putTemplate(node.redis, 'api', webSpec(), undefined);
+    await node.redis.del('{thaw}:nodes');
     await expect(requestCapture(node, 'api', { promote: true })).rejects.toMatchObject({ code: 'no_node' });
-    expect(await getGolden(server.redis, first)).toBeUndefined();
+    expect(await getGolden(node.redis, first)).toBeUndefined();
   });
 });
 
@@ -136,73 +125,73 @@ describe('a capture that fails', () => {
 
   it.each(failures)('because %s says why and leaves nothing behind', async (_why, spec, fault, code) => {
     if (fault) node.engine.faults.failNext(...fault);
-    const operation = await getOperation(server.redis, await capture(spec));
+    const operation = await getOperation(node.redis, await capture(spec));
     expect(operation).toMatchObject({ state: 'failed', problem: { code } });
-    expect(await requireGolden(server.redis, first)).toMatchObject({ state: 'failed', problem: { code } });
+    expect(await requireGolden(node.redis, first)).toMatchObject({ state: 'failed', problem: { code } });
     expect(await node.engine.listGoldens()).toEqual([]);
     await expectNothingLeft();
-    await expect(resolveGolden(server.redis, 'api', 1)).rejects.toMatchObject({ code: 'golden_not_ready' });
+    await expect(resolveGolden(node.redis, 'api', 1)).rejects.toMatchObject({ code: 'golden_not_ready' });
     expect(await takeGolden(node, 'api')).toBe('api@2');
   });
 });
 
 describe('a capture that is cut off', () => {
   it('starts over with the next run, and the remains of the first are gone', async () => {
-    await putTemplate(server.redis, 'api', webSpec({ env: { APP_START_MS: '50' } }), undefined);
+    await putTemplate(node.redis, 'api', webSpec({ env: { APP_START_MS: '50' } }), undefined);
     const { id } = await requestCapture(node, 'api', { promote: true });
     const stopping = new AbortController();
     const broken = captureGolden(node, id, stopping.signal);
     await expect.poll(() => node.engine.list()).toHaveLength(1);
     stopping.abort(new Error('the worker stops'));
     await expect(broken).rejects.toThrow();
-    expect((await requireGolden(server.redis, first)).state).toBe('capturing');
+    expect((await requireGolden(node.redis, first)).state).toBe('capturing');
     await captureGolden(node, id, idle);
-    expect(await getOperation(server.redis, id)).toMatchObject({ state: 'succeeded' });
+    expect(await getOperation(node.redis, id)).toMatchObject({ state: 'succeeded' });
     await expectNothingLeft();
   });
 
   it('starts over although a primer of a dead worker still runs', async () => {
-    await putTemplate(server.redis, 'api', webSpec({ env: { APP_START_MS: '50' } }), undefined);
+    await putTemplate(node.redis, 'api', webSpec({ env: { APP_START_MS: '50' } }), undefined);
     const { id } = await requestCapture(node, 'api', { promote: true });
     void captureGolden({ ...node, clock: stoppedClock }, id, idle); // never goes on, as after kill -9
     await expect.poll(() => node.engine.list()).toHaveLength(1);
     await captureGolden(node, id, idle);
-    expect((await requireGolden(server.redis, first)).state).toBe('ready');
+    expect((await requireGolden(node.redis, first)).state).toBe('ready');
     await expectNothingLeft();
   });
 
   it('starts over although the golden was sealed and clones of it were recorded', async () => {
-    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    await putTemplate(node.redis, 'api', webSpec(), undefined);
     const { id } = await requestCapture(node, 'api', { promote: true });
     const dead = { ...node, goldens: { ...node.goldens, cloneSpec: () => new Promise<never>(() => {}) } };
     void captureGolden(dead, id, idle); // never goes on, as after kill -9
-    await expect.poll(async () => (await listInstances(server.redis, { golden: first, limit: 1 })).items).toHaveLength(1);
+    await expect.poll(async () => (await listInstances(node.redis, { golden: first, limit: 1 })).items).toHaveLength(1);
     await captureGolden(node, id, idle);
-    expect((await requireGolden(server.redis, first)).state).toBe('ready');
+    expect((await requireGolden(node.redis, first)).state).toBe('ready');
     await expectNothingLeft();
   });
 
   it('after its golden was ready only promotes', async () => {
     const id = await capture();
-    await server.redis.hset(`{thaw}:operation:${id}`, 'state', 'running');
-    await server.redis.del('{thaw}:aliases:api');
-    const { digest } = await requireGolden(server.redis, first);
+    await node.redis.hset(`{thaw}:operation:${id}`, 'state', 'running');
+    await node.redis.del('{thaw}:aliases:api');
+    const { digest } = await requireGolden(node.redis, first);
     await captureGolden(node, id, idle);
-    expect(await resolveGolden(server.redis, 'api', 'stable')).toMatchObject({ id: first, digest });
+    expect(await resolveGolden(node.redis, 'api', 'stable')).toMatchObject({ id: first, digest });
   });
 
   it('by a cancel leaves nothing behind, before it began or in the middle', async () => {
-    await putTemplate(server.redis, 'api', webSpec({ env: { APP_START_MS: '60000' }, ready: { tcp: { port: 8080 } } }), undefined);
+    await putTemplate(node.redis, 'api', webSpec({ env: { APP_START_MS: '60000' }, ready: { tcp: { port: 8080 } } }), undefined);
     const early = await requestCapture(node, 'api', { promote: true });
-    await cancelOperation(server.redis, early.id);
+    await cancelOperation(node.redis, early.id);
     await captureGolden(node, early.id, idle);
-    expect((await requireGolden(server.redis, first)).state).toBe('failed');
+    expect((await requireGolden(node.redis, first)).state).toBe('failed');
     const late = await requestCapture(node, 'api', { promote: true });
     const running = captureGolden(node, late.id, idle);
     await expect.poll(() => node.engine.list()).toHaveLength(1);
-    await cancelOperation(server.redis, late.id);
+    await cancelOperation(node.redis, late.id);
     await running;
-    expect(await requireGolden(server.redis, goldenId('api', 2))).toMatchObject({ state: 'failed' });
+    expect(await requireGolden(node.redis, goldenId('api', 2))).toMatchObject({ state: 'failed' });
     await expectNothingLeft();
   });
 });

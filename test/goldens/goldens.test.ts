@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { listAliases, setAlias } from '#src/goldens/aliases.ts';
 import { captureGolden } from '#src/goldens/capture-golden.ts';
 import { deleteGolden } from '#src/goldens/delete-golden.ts';
@@ -13,41 +13,30 @@ import { cancelOperation } from '#src/operations/cancel-operation.ts';
 import { getOperation, listUnfinishedOperations } from '#src/operations/store.ts';
 import { goldenId } from '#src/platform/ids.ts';
 import { putTemplate } from '#src/templates/put-template.ts';
-import { idle, type MemoryNode, recordClone, startMemoryNode, stoppedClock, takeGolden, webSpec } from '#test/support/memory-node.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { idle, recordClone, stoppedClock, takeGolden, webSpec } from '#test/support/memory-node.ts';
+import { useMemoryNode } from '#test/support/use-memory-node.ts';
 
-let server: TestRedis;
-let node: MemoryNode;
+const node = useMemoryNode();
 const first = goldenId('api', 1);
 const second = goldenId('api', 2);
-
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
-beforeEach(async () => {
-  await server.redis.flushall();
-  node = await startMemoryNode(server.redis);
-});
-afterEach(() => node.close());
 
 describe('an alias', () => {
   it('is moved by each promotion and can be moved back', async () => {
     await takeGolden(node, 'api');
     await takeGolden(node, 'api');
-    expect((await resolveGolden(server.redis, 'api', 'stable')).id).toBe(second);
-    await setAlias(server.redis, 'api', 'stable', 1);
-    await setAlias(server.redis, 'api', 'canary', 2);
-    expect(await listAliases(server.redis, 'api')).toEqual({ stable: 1, canary: 2 });
-    expect((await resolveGolden(server.redis, 'api', 'stable')).id).toBe(first);
+    expect((await resolveGolden(node.redis, 'api', 'stable')).id).toBe(second);
+    await setAlias(node.redis, 'api', 'stable', 1);
+    await setAlias(node.redis, 'api', 'canary', 2);
+    expect(await listAliases(node.redis, 'api')).toEqual({ stable: 1, canary: 2 });
+    expect((await resolveGolden(node.redis, 'api', 'stable')).id).toBe(first);
   });
 
   it('points to ready goldens only', async () => {
-    await expect(setAlias(server.redis, 'api', 'stable', 1)).rejects.toMatchObject({ code: 'golden_not_found' });
-    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    await expect(setAlias(node.redis, 'api', 'stable', 1)).rejects.toMatchObject({ code: 'golden_not_found' });
+    await putTemplate(node.redis, 'api', webSpec(), undefined);
     await requestCapture(node, 'api', { promote: true });
-    await expect(setAlias(server.redis, 'api', 'stable', 1)).rejects.toMatchObject({ code: 'golden_not_ready' });
-    await expect(resolveGolden(server.redis, 'api', 'stable')).rejects.toMatchObject({ code: 'alias_not_found' });
+    await expect(setAlias(node.redis, 'api', 'stable', 1)).rejects.toMatchObject({ code: 'golden_not_ready' });
+    await expect(resolveGolden(node.redis, 'api', 'stable')).rejects.toMatchObject({ code: 'alias_not_found' });
   });
 });
 
@@ -55,22 +44,23 @@ describe('a ready golden', () => {
   it('never goes back into its making', async () => {
     await takeGolden(node, 'api');
     for (const state of ['capturing', 'sealing', 'verifying'] as const) {
-      await expect(moveGolden(server.redis, first, state)).rejects.toMatchObject({ code: 'invalid_transition' });
+      await expect(moveGolden(node.redis, first, state)).rejects.toMatchObject({ code: 'invalid_transition' });
     }
   });
 
   it('is not deleted while an alias points to it', async () => {
     await takeGolden(node, 'api');
     await expect(deleteGolden(node, first)).rejects.toMatchObject({ code: 'golden_in_use' });
-    expect((await requireGolden(server.redis, first)).state).toBe('ready');
+    expect((await requireGolden(node.redis, first)).state).toBe('ready');
   });
 
   it('is not deleted while an instance runs on its files, nor are they', async () => {
     await takeGolden(node, 'api');
     const id = await recordClone(node, first);
     await restoreInstance(node, id, idle);
-    await server.redis.del('{thaw}:aliases:api');
-    await expect(deleteGolden(node, first)).rejects.toThrow(id);
+    await node.redis.del('{thaw}:aliases:api');
+    expect(await deleteGolden(node, first)).toMatchObject({ state: 'retired' });
+    expect(await removeGoldenFiles(node, first)).toBe(false);
     await removeTemplate(node, 'api');
     expect(await removeGoldenFiles(node, first)).toBe(false);
     expect(await node.engine.hasGolden(first)).toBe(true);
@@ -81,15 +71,15 @@ describe('a ready golden', () => {
     await takeGolden(node, 'api');
     await deleteGolden(node, first);
     await deleteGolden(node, first);
-    expect((await listGoldens(server.redis, 'api', { limit: 10 })).items.map((golden) => golden.id)).toEqual([second]);
+    expect((await listGoldens(node.redis, 'api', { limit: 10 })).items.map((golden) => golden.id)).toEqual([second]);
     expect(node.asked).toContain(`removeGolden ${first}`);
     expect(await removeGoldenFiles(node, first)).toBe(true);
     expect(await node.engine.listGoldens()).toEqual([second]);
-    await expect(resolveGolden(server.redis, 'api', 1)).rejects.toMatchObject({ code: 'golden_not_ready' });
+    await expect(resolveGolden(node.redis, 'api', 1)).rejects.toMatchObject({ code: 'golden_not_ready' });
   });
 
   it('is not deleted while it is being captured', async () => {
-    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    await putTemplate(node.redis, 'api', webSpec(), undefined);
     await requestCapture(node, 'api', { promote: true });
     await expect(deleteGolden(node, first)).rejects.toMatchObject({ code: 'capture_in_progress' });
   });
@@ -100,7 +90,7 @@ describe('verifying', () => {
     await takeGolden(node, 'api');
     const { id } = await requestVerify(node, first);
     await runVerify(node, id, idle);
-    expect(await getOperation(server.redis, id)).toMatchObject({ state: 'succeeded', result: { golden: first } });
+    expect(await getOperation(node.redis, id)).toMatchObject({ state: 'succeeded', result: { golden: first } });
     expect(await node.engine.list()).toEqual([]);
   });
 
@@ -109,10 +99,10 @@ describe('verifying', () => {
     node.engine.faults.corruptGolden(first);
     const { id } = await requestVerify(node, first);
     await runVerify(node, id, idle);
-    expect(await getOperation(server.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'golden_corrupt' } });
-    expect(await requireGolden(server.redis, first)).toMatchObject({ state: 'failed', problem: { code: 'golden_corrupt' } });
-    await expect(resolveGolden(server.redis, 'api', 'stable')).rejects.toThrow(/api@1 is failed: .*api@1/);
-    await expect(setAlias(server.redis, 'api', 'canary', 1)).rejects.toMatchObject({ code: 'golden_not_ready' });
+    expect(await getOperation(node.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'golden_corrupt' } });
+    expect(await requireGolden(node.redis, first)).toMatchObject({ state: 'failed', problem: { code: 'golden_corrupt' } });
+    await expect(resolveGolden(node.redis, 'api', 'stable')).rejects.toThrow(/api@1 is failed: .*api@1/);
+    await expect(setAlias(node.redis, 'api', 'canary', 1)).rejects.toMatchObject({ code: 'golden_not_ready' });
     expect(await reconcileGoldens(node)).toEqual({ removed: [first], failures: [] });
   });
 
@@ -120,7 +110,7 @@ describe('verifying', () => {
     await takeGolden(node, 'api');
     node.engine.faults.failNext('restore', 'restore_failed');
     await runVerify(node, (await requestVerify(node, first)).id, idle);
-    expect((await requireGolden(server.redis, first)).state).toBe('ready');
+    expect((await requireGolden(node.redis, first)).state).toBe('ready');
   });
 
   it('is refused for one that is not ready', async () => {
@@ -135,52 +125,52 @@ describe('restoring', () => {
     const clones = await Promise.all([recordClone(node, first), recordClone(node, first), recordClone(node, first)]);
     const restores = await Promise.allSettled(clones.map((id) => restoreInstance(node, id, idle)));
     for (const restore of restores) expect(restore).toMatchObject({ reason: { code: 'golden_corrupt' } });
-    expect(await requireGolden(server.redis, first)).toMatchObject({ state: 'failed', problem: { code: 'golden_corrupt' } });
+    expect(await requireGolden(node.redis, first)).toMatchObject({ state: 'failed', problem: { code: 'golden_corrupt' } });
   });
 });
 
 describe('reconciling goldens', () => {
   it('asks again for a capture whose job was lost', async () => {
-    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    await putTemplate(node.redis, 'api', webSpec(), undefined);
     const { id } = await requestCapture(node, 'api', { promote: true });
     await reconcileGoldens(node);
     expect(node.asked).toEqual([`capture ${id}`, `capture ${id}`]);
   });
 
   it('fails a golden whose operation was never recorded, so that its template can be captured again', async () => {
-    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    await putTemplate(node.redis, 'api', webSpec(), undefined);
     const { id } = await requestCapture(node, 'api', { promote: true });
-    await server.redis.del(`{thaw}:operation:${id}`);
+    await node.redis.del(`{thaw}:operation:${id}`);
     await reconcileGoldens(node);
-    expect((await requireGolden(server.redis, first)).state).toBe('failed');
+    expect((await requireGolden(node.redis, first)).state).toBe('failed');
     expect(await takeGolden(node, 'api')).toBe(second);
   });
 
   it('destroys the primer of a cancelled capture whose worker is gone', async () => {
-    await putTemplate(server.redis, 'api', webSpec({ env: { APP_START_MS: '60000' } }), undefined);
+    await putTemplate(node.redis, 'api', webSpec({ env: { APP_START_MS: '60000' } }), undefined);
     const { id } = await requestCapture(node, 'api', { promote: true });
     void captureGolden({ ...node, clock: stoppedClock }, id, idle); // never goes on, as after kill -9
     await expect.poll(() => node.engine.list()).toHaveLength(1);
-    await cancelOperation(server.redis, id);
+    await cancelOperation(node.redis, id);
     await reconcileGoldens(node);
     expect(await node.engine.list()).toEqual([]);
-    expect(await requireGolden(server.redis, first)).toMatchObject({ state: 'failed', problem: { code: 'cancelled' } });
+    expect(await requireGolden(node.redis, first)).toMatchObject({ state: 'failed', problem: { code: 'cancelled' } });
   });
 
   it('asks again for a verify that was cut off, until it has ended', async () => {
     await takeGolden(node, 'api');
     const lost = { ...node, jobs: { ...node.jobs, verify: () => Promise.reject(new Error('killed')) } };
     await expect(requestVerify(lost, first)).rejects.toThrow('killed');
-    const [queued] = await listUnfinishedOperations(server.redis, 'verify-golden');
+    const [queued] = await listUnfinishedOperations(node.redis, 'verify-golden');
     if (!queued) throw new Error('the operation was recorded before its job');
     await reconcileGoldens(node);
     const stopped = AbortSignal.abort(new Error('the worker stops'));
     await expect(runVerify(node, queued.id, stopped)).rejects.toThrow('the worker stops');
-    expect((await getOperation(server.redis, queued.id))?.state).toBe('running');
+    expect((await getOperation(node.redis, queued.id))?.state).toBe('running');
     await reconcileGoldens(node);
     await runVerify(node, queued.id, idle);
     await reconcileGoldens(node);
-    expect((await getOperation(server.redis, queued.id))?.state).toBe('succeeded');
+    expect((await getOperation(node.redis, queued.id))?.state).toBe('succeeded');
     expect(node.asked.filter((each) => each === `verify ${queued.id}`)).toHaveLength(2);
   });
 
@@ -194,7 +184,7 @@ describe('reconciling goldens', () => {
   it('goes on when what a capture left can not be destroyed, and says so', async () => {
     await takeGolden(node, 'api');
     await requestCapture(node, 'api', { promote: true });
-    await server.redis.del(`{thaw}:golden:${first}`, `{thaw}:operation:${(await requireGolden(server.redis, second)).operation}`);
+    await node.redis.del(`{thaw}:golden:${first}`, `{thaw}:operation:${(await requireGolden(node.redis, second)).operation}`);
     node.engine.faults.failNext('destroy', 'subprocess_failed');
     const failures = [{ golden: second, error: expect.objectContaining({ code: 'subprocess_failed' }) }];
     expect(await reconcileGoldens(node)).toEqual({ removed: [first], failures });
@@ -203,7 +193,7 @@ describe('reconciling goldens', () => {
   it('removes files that no record speaks of, and keeps the others', async () => {
     await takeGolden(node, 'api');
     await takeGolden(node, 'api');
-    await server.redis.del(`{thaw}:golden:${first}`);
+    await node.redis.del(`{thaw}:golden:${first}`);
     expect(await reconcileGoldens(node)).toEqual({ removed: [first], failures: [] });
     expect(await node.engine.listGoldens()).toEqual([second]);
   });

@@ -1,36 +1,29 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { aliasRoutes } from '#src/goldens/alias-routes.ts';
 import { captureGolden } from '#src/goldens/capture-golden.ts';
 import { goldenRoutes } from '#src/goldens/routes.ts';
+import { moveInstance } from '#src/instances/store.ts';
 import { operationRoutes } from '#src/operations/routes.ts';
-import { OperationId } from '#src/platform/ids.ts';
+import { goldenId, OperationId } from '#src/platform/ids.ts';
 import { putTemplate } from '#src/templates/put-template.ts';
-import { idle, type MemoryNode, startMemoryNode, takeGolden, webSpec } from '#test/support/memory-node.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { idle, recordClone, takeGolden, webSpec } from '#test/support/memory-node.ts';
 import { type Call, roomApp } from '#test/support/room-app.ts';
+import { useMemoryNode } from '#test/support/use-memory-node.ts';
 
-let server: TestRedis;
-let node: MemoryNode;
+const node = useMemoryNode();
 let call: Call;
 
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
 beforeEach(async () => {
-  await server.redis.flushall();
-  node = await startMemoryNode(server.redis);
   call = roomApp('admin', (app) => {
     goldenRoutes(app, node);
     aliasRoutes(app, node);
     operationRoutes(app, node);
   });
 });
-afterEach(() => node.close());
 
 describe('goldens over HTTP', () => {
   it('are asked for with 202 and watched as an operation', async () => {
-    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    await putTemplate(node.redis, 'api', webSpec(), undefined);
     const asked = await call('POST', '/v1/templates/api/goldens', {});
     expect(asked).toMatchObject({ status: 202, body: { kind: 'capture-golden', target: 'api@1', state: 'queued', steps: [] } });
     await captureGolden(node, OperationId.parse(asked.body.id), idle);
@@ -40,11 +33,11 @@ describe('goldens over HTTP', () => {
     const golden = await call('GET', '/v1/templates/api/goldens/1');
     expect(golden.body).toMatchObject({ id: 'api@1', state: 'ready', operation: asked.body.id });
     expect((await call('GET', '/v1/templates/api/goldens')).body).toEqual({ items: [golden.body] });
-    expect((await call('GET', '/v1/templates/api/aliases')).body).toEqual({ items: [{ alias: 'stable', golden: 1 }] });
+    expect((await call('GET', '/v1/templates/api/aliases')).body).toMatchObject({ items: [{ alias: 'stable', golden: 1 }] });
   });
 
   it('asked for twice under one Idempotency-Key are one', async () => {
-    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    await putTemplate(node.redis, 'api', webSpec(), undefined);
     const key = { 'idempotency-key': 'k1' };
     const answers = [await call('POST', '/v1/templates/api/goldens', {}, key), await call('POST', '/v1/templates/api/goldens', {}, key)];
     expect(answers.map((answer) => answer.status)).toEqual([202, 202]);
@@ -58,6 +51,18 @@ describe('goldens over HTTP', () => {
     await takeGolden(node, 'api');
     expect((await call('DELETE', '/v1/templates/api/goldens/1')).status).toBe(204);
     expect((await call('DELETE', '/v1/templates/api/goldens/7')).body).toMatchObject({ code: 'golden_not_found' });
+  });
+
+  it('that clones run on are deleted with 202, which shows them retired until the last has ended', async () => {
+    await takeGolden(node, 'api');
+    await takeGolden(node, 'api');
+    const clone = await recordClone(node, goldenId('api', 1));
+    for (let asked = 0; asked < 2; asked++) {
+      const answer = await call('DELETE', '/v1/templates/api/goldens/1');
+      expect(answer).toMatchObject({ status: 202, body: { id: 'api@1', state: 'retired', droppedFor: 'request' } });
+    }
+    await moveInstance(node.redis, clone, { to: 'failed' });
+    expect((await call('DELETE', '/v1/templates/api/goldens/1')).status).toBe(204);
   });
 
   it('are verified with 202', async () => {
@@ -91,7 +96,7 @@ describe('goldens over HTTP', () => {
 
 describe('operations over HTTP', () => {
   it('are listed and cancelled', async () => {
-    await putTemplate(server.redis, 'api', webSpec(), undefined);
+    await putTemplate(node.redis, 'api', webSpec(), undefined);
     const { body } = await call('POST', '/v1/templates/api/goldens', {});
     expect((await call('GET', '/v1/operations')).body.items).toEqual([body]);
     expect(await call('POST', `/v1/operations/${body.id}/cancel`)).toMatchObject({ status: 200, body: { state: 'cancelled' } });

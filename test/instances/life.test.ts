@@ -1,30 +1,22 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { getRestoreFailures } from '#src/goldens/failures.ts';
 import { destroyInstance } from '#src/instances/destroy-instance.ts';
 import { recordExit } from '#src/instances/record-exit.ts';
 import { restoreInstance } from '#src/instances/restore-instance.ts';
 import { getInstance, moveInstance } from '#src/instances/store.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
-import { idle, type MemoryNode, recordClone, startMemoryNode, takeGolden, webSpec } from '#test/support/memory-node.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { idle, recordClone, takeGolden, webSpec } from '#test/support/memory-node.ts';
+import { useMemoryNode } from '#test/support/use-memory-node.ts';
 
-let server: TestRedis;
-let node: MemoryNode;
+const node = useMemoryNode();
 let golden: GoldenId;
 
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
 beforeEach(async () => {
-  await server.redis.flushall();
-  node = await startMemoryNode(server.redis);
   golden = await takeGolden(node, 'api');
 });
-afterEach(() => node.close());
 
-const stateOf = async (id: InstanceId) => (await getInstance(server.redis, id))?.state;
-const failures = async () => (await getRestoreFailures(server.redis, golden)).get('n1');
+const stateOf = async (id: InstanceId) => (await getInstance(node.redis, id))?.state;
+const failures = async () => (await getRestoreFailures(node.redis, golden)).get('n1');
 const running = async () => (await node.engine.list()).map((instance) => instance.id);
 
 async function warmClone(): Promise<InstanceId> {
@@ -35,7 +27,7 @@ async function warmClone(): Promise<InstanceId> {
 
 describe('restoring', () => {
   it('makes a clone warm once it answers, and keeps how long each phase took', async () => {
-    const instance = await getInstance(server.redis, await warmClone());
+    const instance = await getInstance(node.redis, await warmClone());
     expect(instance).toMatchObject({ state: 'warm', ports: [{ name: 'web', port: 8080, protocol: 'http' }] });
     expect(instance?.address).toBeDefined();
     expect(Object.keys(instance?.timingsMs ?? {})).toEqual(expect.arrayContaining(['queue', 'ready', 'total']));
@@ -47,7 +39,7 @@ describe('restoring', () => {
     const spec = webSpec({ hooks: { afterRestore: { http: { port: 8080, path: '/hook' } } } });
     const id = await recordClone(node, await takeGolden(node, 'hooked', spec));
     await restoreInstance(node, id, idle);
-    const instance = await getInstance(server.redis, id);
+    const instance = await getInstance(node.redis, id);
     expect([instance?.state, instance?.timingsMs.hook]).toEqual(['warm', expect.any(Number)]);
     const calls = await fetch(`http://${instance?.address}:${instance?.ports[0]?.addressPort}/hooks`);
     expect(await calls.json()).toMatchObject([{ body: { instance: id, clockJumpMs: expect.any(Number) } }]);
@@ -58,17 +50,17 @@ describe('restoring', () => {
     const id = await recordClone(node, hooked);
     node.engine.faults.failNext('hook', 'hook_failed');
     await expect(restoreInstance(node, id, idle)).rejects.toMatchObject({ code: 'hook_failed' });
-    expect(await getInstance(server.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'hook_failed', class: 'template' } });
-    expect((await getRestoreFailures(server.redis, hooked)).get('n1')).toMatchObject({ count: 1 });
+    expect(await getInstance(node.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'hook_failed', class: 'template' } });
+    expect((await getRestoreFailures(node.redis, hooked)).get('n1')).toMatchObject({ count: 1 });
     expect(await running()).toEqual([]);
   });
 
   it('again leaves a warm clone and a claimed one as they are', async () => {
     const id = await warmClone();
-    const before = await getInstance(server.redis, id);
+    const before = await getInstance(node.redis, id);
     await restoreInstance(node, id, idle);
-    expect(await getInstance(server.redis, id)).toEqual(before);
-    await moveInstance(server.redis, id, { to: 'claimed' });
+    expect(await getInstance(node.redis, id)).toEqual(before);
+    await moveInstance(node.redis, id, { to: 'claimed' });
     await restoreInstance(node, id, idle);
     expect([await stateOf(id), await running()]).toEqual(['claimed', [id]]);
   });
@@ -76,7 +68,7 @@ describe('restoring', () => {
   it('goes on where a run before was cut off', async () => {
     const id = await recordClone(node, golden);
     await node.engine.restore(golden, id);
-    await moveInstance(server.redis, id, { to: 'preparing' });
+    await moveInstance(node.redis, id, { to: 'preparing' });
     await restoreInstance(node, id, idle);
     expect(await stateOf(id)).toBe('warm');
   });
@@ -84,7 +76,7 @@ describe('restoring', () => {
   it('of an instance that is gone destroys what is left of it', async () => {
     const id = await recordClone(node, golden);
     await node.engine.restore(golden, id);
-    await moveInstance(server.redis, id, { to: 'failed' });
+    await moveInstance(node.redis, id, { to: 'failed' });
     await restoreInstance(node, id, idle);
     expect(await running()).toEqual([]);
   });
@@ -101,7 +93,7 @@ describe('restoring', () => {
     const id = await recordClone(node, golden);
     await expect(restoreInstance(node, id, idle)).rejects.toMatchObject({ code: 'restore_failed' });
     await expect(restoreInstance(node, await recordClone(node, golden), idle)).rejects.toThrow();
-    expect(await getInstance(server.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'restore_failed', class: 'golden' } });
+    expect(await getInstance(node.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'restore_failed', class: 'golden' } });
     expect(await failures()).toMatchObject({ count: 2, problem: { code: 'restore_failed' } });
     expect(await running()).toEqual([]);
     await warmClone();
@@ -126,7 +118,7 @@ describe('restoring', () => {
   });
 
   function spyRelease(id: InstanceId) {
-    return async (of: GoldenId) => {
+    return async (of: Parameters<typeof node.goldens.cloneSpec>[0]) => {
       await destroyInstance(node, id);
       return node.goldens.cloneSpec(of);
     };
@@ -143,10 +135,10 @@ describe('destroying', () => {
 
   it('leaves a claimed instance alone until it is released', async () => {
     const id = await warmClone();
-    await moveInstance(server.redis, id, { to: 'claimed' });
+    await moveInstance(node.redis, id, { to: 'claimed' });
     await destroyInstance(node, id);
     expect([await stateOf(id), await running()]).toEqual(['claimed', [id]]);
-    await moveInstance(server.redis, id, { to: 'releasing' });
+    await moveInstance(node.redis, id, { to: 'releasing' });
     await destroyInstance(node, id);
     expect([await stateOf(id), await running()]).toEqual(['destroyed', []]);
   });
@@ -158,14 +150,14 @@ describe('an instance that ends by itself', () => {
     node.engine.kill(id, 137, { oomKilled: true });
     const lost: string[] = [];
     await recordExit({ ...node, onInstanceLost: async (which) => void lost.push(which) }, { id, exitCode: 137, oomKilled: true });
-    expect(await getInstance(server.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'clone_exited' } });
-    expect((await getInstance(server.redis, id))?.problem?.message).toContain('exit code 137 after it ran out of memory');
+    expect(await getInstance(node.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'clone_exited' } });
+    expect((await getInstance(node.redis, id))?.problem?.message).toContain('exit code 137 after it ran out of memory');
     expect([await running(), lost]).toEqual([[], []]);
   });
 
   it('ends its claim as lost, also when a crash came between', async () => {
     const id = await warmClone();
-    await moveInstance(server.redis, id, { to: 'claimed' });
+    await moveInstance(node.redis, id, { to: 'claimed' });
     const exit = { id, exitCode: 1, oomKilled: false };
     const crash = async () => Promise.reject(new Error('crash'));
     await expect(recordExit({ ...node, onInstanceLost: crash }, exit)).rejects.toThrow('crash');

@@ -1,32 +1,24 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { judgeRecord } from '#src/instances/judge-record.ts';
 import { type ReconcileDeps, reconcileNode } from '#src/instances/reconcile-node.ts';
 import { restoreInstance } from '#src/instances/restore-instance.ts';
 import { getInstance, moveInstance } from '#src/instances/store.ts';
 import { type GoldenId, type InstanceId, newClaimId, newInstanceId } from '#src/platform/ids.ts';
-import { idle, type MemoryNode, recordClone, startMemoryNode, takeGolden } from '#test/support/memory-node.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { idle, recordClone, takeGolden } from '#test/support/memory-node.ts';
+import { useMemoryNode } from '#test/support/use-memory-node.ts';
 
-let server: TestRedis;
-let node: MemoryNode;
+const node = useMemoryNode();
 let golden: GoldenId;
 let lost: InstanceId[];
 let deps: ReconcileDeps;
 
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
 beforeEach(async () => {
-  await server.redis.flushall();
-  node = await startMemoryNode(server.redis);
   golden = await takeGolden(node, 'api');
   lost = [];
   deps = { ...node, onInstanceLost: async (id) => void lost.push(id) };
 });
-afterEach(() => node.close());
 
-const stateOf = async (id: InstanceId) => (await getInstance(server.redis, id))?.state;
+const stateOf = async (id: InstanceId) => (await getInstance(node.redis, id))?.state;
 const running = async () => (await node.engine.list()).map((instance) => instance.id);
 
 async function warmClone(): Promise<InstanceId> {
@@ -39,8 +31,8 @@ async function warmClone(): Promise<InstanceId> {
 async function claimedClone(): Promise<InstanceId> {
   const id = await warmClone();
   const claim = newClaimId();
-  await moveInstance(server.redis, id, { to: 'claimed' });
-  await server.redis.hset(`{thaw}:instance:${id}`, 'claim', claim);
+  await moveInstance(node.redis, id, { to: 'claimed' });
+  await node.redis.hset(`{thaw}:instance:${id}`, 'claim', claim);
   await bind(id, claim);
   return id;
 }
@@ -82,8 +74,8 @@ describe('reconcile', () => {
     const id = await warmClone();
     const claim = newClaimId();
     const list = async () => {
-      await moveInstance(server.redis, id, { to: 'claimed' });
-      await server.redis.hset(`{thaw}:instance:${id}`, 'claim', claim);
+      await moveInstance(node.redis, id, { to: 'claimed' });
+      await node.redis.hset(`{thaw}:instance:${id}`, 'claim', claim);
       await bind(id, claim);
       return node.engine.list();
     };
@@ -118,8 +110,8 @@ describe('reconcile', () => {
 describe('what reconcile makes of one record', () => {
   it('finishes a release that nobody finished for a minute', async () => {
     const id = await warmClone();
-    await moveInstance(server.redis, id, { to: 'releasing' });
-    const record = await getInstance(server.redis, id);
+    await moveInstance(node.redis, id, { to: 'releasing' });
+    const record = await getInstance(node.redis, id);
     if (!record) throw new Error('the record is there');
     expect(judgeRecord(record, undefined, record.stateAt + 59_000).kind).toBe('leave');
     expect(judgeRecord(record, undefined, record.stateAt + 61_000).kind).toBe('finish');
@@ -127,8 +119,8 @@ describe('what reconcile makes of one record', () => {
 
   it('gives up a clone whose job died after the restore', async () => {
     const id = await recordClone(node, golden);
-    await moveInstance(server.redis, id, { to: 'preparing' });
-    const record = await getInstance(server.redis, id);
+    await moveInstance(node.redis, id, { to: 'preparing' });
+    const record = await getInstance(node.redis, id);
     if (!record) throw new Error('the record is there');
     expect(judgeRecord(record, undefined, record.stateAt + 119_000).kind).toBe('leave');
     expect(judgeRecord(record, undefined, record.stateAt + 121_000).kind).toBe('lose');

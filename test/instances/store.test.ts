@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { poolChangedChannel } from '#src/instances/keys.ts';
 import { listInstances } from '#src/instances/list-instances.ts';
 import { createInstance, getInstance, type InstanceDraft, listNodeInstances, moveInstance, poolCounts } from '#src/instances/store.ts';
 import { goldenId, newInstanceId } from '#src/platform/ids.ts';
 import { connectRedis } from '#src/platform/redis.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { useTestRedis } from '#test/support/use-test-redis.ts';
 
-let server: TestRedis;
-
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
-beforeEach(() => server.redis.flushall());
+const server = useTestRedis();
 
 function draft(changes: Partial<InstanceDraft> = {}): InstanceDraft {
   const golden = goldenId('api', 1);

@@ -2,37 +2,29 @@ import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Binding } from '#src/engine/engine.ts';
 import { Workload } from '#src/engine/workload.ts';
 import { serveAgent } from '#src/nodes/agent.ts';
 import { type AgentDirectory, openAgentDirectory } from '#src/nodes/agent-directory.ts';
 import { beat } from '#src/nodes/heartbeat.ts';
 import { newInstanceId } from '#src/platform/ids.ts';
-import { type MemoryNode, startMemoryNode } from '#test/support/memory-node.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
 import { makeTempDir } from '#test/support/temp-dir.ts';
+import { useMemoryNode } from '#test/support/use-memory-node.ts';
 
 const binding: Binding = { claim: 'clm-1', tenant: 'acme', expiresAt: '2030-01-01T00:00:00.000Z', env: {}, secrets: {}, labels: {} };
-let server: TestRedis;
-let node: MemoryNode;
+const node = useMemoryNode();
 let directory: Awaited<ReturnType<typeof makeTempDir>>;
 let agents: AgentDirectory;
 const socket = () => join(directory.path, 'agent.sock');
 
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
 beforeEach(async () => {
   directory = await makeTempDir();
-  node = await startMemoryNode(server.redis);
   await beat({ ...node, bootId: 'boot-1', agent: `unix:${socket()}` });
-  agents = openAgentDirectory(server.redis);
+  agents = openAgentDirectory(node.redis);
 });
 afterEach(async () => {
   agents.close();
-  await node.close();
   await directory[Symbol.asyncDispose]();
 });
 
@@ -61,14 +53,14 @@ describe('the directory of agents', () => {
 });
 
 describe('a node whose agent does not answer', () => {
-  const marked = () => server.redis.zrange('{thaw}:nodes-unreachable', 0, '-1');
+  const marked = () => node.redis.zrange('{thaw}:nodes-unreachable', 0, '-1');
   const log = pino({ level: 'silent' });
 
   it('is marked for the claim script until it answers again', async () => {
     const asked = agents.ask('n1', (agent) => agent.bind(newInstanceId(), binding, 100));
     await expect(asked).rejects.toMatchObject({ code: 'node_unreachable' });
     await expect.poll(marked).toEqual(['n1']);
-    const until = Number(await server.redis.zscore('{thaw}:nodes-unreachable', 'n1'));
+    const until = Number(await node.redis.zscore('{thaw}:nodes-unreachable', 'n1'));
     expect(until - Date.now()).toBeGreaterThan(0);
     expect(until - Date.now()).toBeLessThanOrEqual(3100);
     const agent = await serveAgent({ engine: node.engine, log }, { socket: socket() });

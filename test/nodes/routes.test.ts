@@ -1,29 +1,21 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { instanceRoutes } from '#src/instances/routes.ts';
 import { nodeRoutes } from '#src/nodes/routes.ts';
 import { pickNode } from '#src/nodes/store.ts';
 import { goldenId } from '#src/platform/ids.ts';
-import { type MemoryNode, recordClone, startMemoryNode } from '#test/support/memory-node.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { recordClone } from '#test/support/memory-node.ts';
 import { type Call, roomApp } from '#test/support/room-app.ts';
+import { useMemoryNode } from '#test/support/use-memory-node.ts';
 
-let server: TestRedis;
-let node: MemoryNode;
+const node = useMemoryNode();
 let call: Call;
 
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
 beforeEach(async () => {
-  await server.redis.flushall();
-  node = await startMemoryNode(server.redis);
   call = roomApp('admin', (app) => {
     nodeRoutes(app, node);
     instanceRoutes(app, node);
   });
 });
-afterEach(() => node.close());
 
 describe('nodes over HTTP', () => {
   it('are listed with what they can take', async () => {
@@ -34,9 +26,9 @@ describe('nodes over HTTP', () => {
 
   it('that are cordoned get nothing new until they are uncordoned', async () => {
     expect((await call('POST', '/v1/nodes/n1/cordon')).body.state).toBe('cordoned');
-    await expect(pickNode(server.redis)).rejects.toThrow('n1 is cordoned');
+    await expect(pickNode(node.redis)).rejects.toThrow('n1 is cordoned');
     expect((await call('POST', '/v1/nodes/n1/uncordon')).body.state).toBe('ready');
-    expect((await pickNode(server.redis)).name).toBe('n1');
+    expect((await pickNode(node.redis)).name).toBe('n1');
   });
 });
 

@@ -1,19 +1,13 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { cancelOperation } from '#src/operations/cancel-operation.ts';
 import { runOperation } from '#src/operations/run-operation.ts';
 import { createOperation, getOperation, listOperations, requireOperation } from '#src/operations/store.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import { newOperationId, type OperationId } from '#src/platform/ids.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { useTestRedis } from '#test/support/use-test-redis.ts';
 
-let server: TestRedis;
+const server = useTestRedis();
 const idle = new AbortController().signal;
-
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
-beforeEach(() => server.redis.flushall());
 
 async function create(): Promise<OperationId> {
   const id = newOperationId();

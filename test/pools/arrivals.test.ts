@@ -1,16 +1,11 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { redisTimeMs } from '#src/platform/redis.ts';
 import { dropOldArrivals, readArrivals } from '#src/pools/arrivals.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { useTestRedis } from '#test/support/use-test-redis.ts';
 
-let server: TestRedis;
+const server = useTestRedis();
 let thisMinute: number;
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
 beforeEach(async () => {
-  await server.redis.flushall();
   thisMinute = Math.floor((await redisTimeMs(server.redis)) / 60_000);
   await server.redis.zadd('{thaw}:pools', 0, 'web');
 });

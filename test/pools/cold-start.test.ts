@@ -1,14 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { captureGolden, parseClaim, poolStatus, startService, type TestService, waitUntil, webTemplate } from '#test/support/service.ts';
+import { captureGolden, parseClaim, poolStatus, waitUntil, webTemplate } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
 
-let service: TestService;
+const service = useService();
 beforeEach(async () => {
-  service = await startService();
   await service.request('PUT', '/v1/templates/web', { ...webTemplate, coldFallback: true });
   await service.request('PUT', '/v1/pools/web', { template: 'web', size: { ready: 1, max: 4 } });
 });
-afterEach(() => service.close());
 
 const claim = (body: object = {}) =>
   service.request('POST', '/v1/pools/web/claims', { tenant: 'acme', waitMs: 8000, coldFallback: true, ...body });

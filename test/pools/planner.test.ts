@@ -1,14 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { connectRedis } from '#src/platform/redis.ts';
 import { openNodeJobs } from '#src/pools/node-jobs.ts';
 import { Planner } from '#src/pools/planner.ts';
-import { fillPool, startService, type TestService, waitUntil } from '#test/support/service.ts';
+import { fillPool, waitUntil } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
 
-let service: TestService;
-beforeEach(async () => {
-  service = await startService();
-});
-afterEach(() => service.close());
+const service = useService();
 
 /** A clock that stands still until it is put forward. */
 function manualClock() {

@@ -1,28 +1,16 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { getRestoreFailures } from '#src/goldens/failures.ts';
 import { goldenId, InstanceId } from '#src/platform/ids.ts';
 import { planOnePool } from '#src/pools/plan-one-pool.ts';
-import type { InstanceJobs } from '#src/pools/run-plan.ts';
-import {
-  captureGolden,
-  fillPool,
-  parseClaim,
-  poolStatus,
-  startService,
-  type TestService,
-  waitForPool,
-  waitUntil,
-  webTemplate,
-} from '#test/support/service.ts';
+import type { RunPlanDeps } from '#src/pools/run-plan.ts';
+import { captureGolden, fillPool, parseClaim, poolStatus, waitForPool, waitUntil, webTemplate } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
 
-let service: TestService;
-beforeEach(async () => {
-  service = await startService();
-});
-afterEach(() => service.close());
+const service = useService();
 
 const pool = (size: object, more: object = {}) => service.request('PUT', '/v1/pools/web', { template: 'web', size, ...more });
-const noJobs: InstanceJobs = {
+const noJobs: RunPlanDeps['jobs'] = {
+  build: async () => {},
   restore: async () => {},
   start: async () => {},
   destroy: async () => {},
@@ -207,7 +195,11 @@ describe('a change of a pool', () => {
     [{ size: { ready: 1, max: 9 }, perTenant: { held: -1 } }, 'perTenant.held', 'from 0 to 1000000'],
     [{ size: { ready: 1, max: 9 }, perTenant: { held: '5' } }, 'perTenant.held', 'a whole number'],
     [{ size: { ready: 1, max: 9 }, perTenant: { helt: 5 } }, 'perTenant.helt', 'unknown field'],
-    [{ size: { ready: 1, max: 9 }, rollout: { surge: 1 } }, 'rollout', 'not supported yet'],
+    [{ size: { ready: 1, max: 9 }, rollout: { surge: -1 } }, 'rollout.surge', 'a whole number from 0'],
+    [{ size: { ready: 1, max: 9 }, rollout: { surge: '101%' } }, 'rollout.surge', 'from "0%" to "100%"'],
+    [{ size: { ready: 1, max: 9 }, rollout: { maxUnavailable: 'all' } }, 'rollout.maxUnavailable', 'a share'],
+    [{ size: { ready: 1, max: 9 }, rollout: { surge: '0%', maxUnavailable: 0 } }, 'rollout.maxUnavailable', 'where surge is 0'],
+    [{ size: { ready: 1, max: 9 }, rollout: { deadlineMs: 0 } }, 'rollout.deadlineMs', '1000'],
     [{ size: { ready: 1, max: 9 }, lease: { maxMs: 5000, defaultMs: 2000, idleMs: 6000 } }, 'lease.idleMs', 'lease.maxMs'],
     [{ size: { ready: 1, max: 9 }, lease: { defaultMs: 5000, maxMs: 2000 } }, 'lease.defaultMs', 'lease.maxMs'],
     [{ size: { ready: 1, max: 9 }, colour: 'red' }, 'colour', 'unknown field'],

@@ -4,13 +4,10 @@ import { getRestoreFailures } from '#src/goldens/failures.ts';
 import { type GoldenId, goldenId } from '#src/platform/ids.ts';
 import { Semaphore } from '#src/platform/semaphore.ts';
 import { planOnePool } from '#src/pools/plan-one-pool.ts';
-import { captureGolden, fillPool, poolStatus, startService, type TestService, waitForPool, waitUntil } from '#test/support/service.ts';
+import { captureGolden, fillPool, poolStatus, waitForPool, waitUntil } from '#test/support/service.ts';
+import { useService } from '#test/support/use-service.ts';
 
-let service: TestService;
-beforeEach(async () => {
-  service = await startService();
-});
-afterEach(() => service.close());
+const service = useService();
 
 const golden: GoldenId = goldenId('web', 1);
 const put = (name: string, size: object) => service.request('PUT', `/v1/pools/${name}`, { template: 'web', size });
@@ -28,6 +25,7 @@ async function planIdly(pool = 'web'): Promise<Asked> {
   const jobs = {
     restore: async (_node: string, id: string, rank: number) => void asked.restored.push({ id, rank }),
     start: async () => {},
+    build: async () => {},
     destroy: async (_node: string, id: string) => void asked.destroyed.push(id),
     cancelRestore: async (_node: string, id: string) => void asked.cancelled.push(id),
     repeat: async (_node: string, kind: string, ids: readonly string[]) => void asked.repeated.push(...ids.map((id) => `${kind} ${id}`)),

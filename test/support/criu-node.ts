@@ -4,9 +4,11 @@ import { createCriuEngine } from '#src/engine/criu/criu-engine.ts';
 import { findCriu } from '#src/engine/criu/find-criu.ts';
 import { createImageStore } from '#src/engine/criu/images/image-store.ts';
 import type { Engine } from '#src/engine/engine.ts';
+import type { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import { createLocalSandboxes } from '#src/engine/sandbox/local/local-sandboxes.ts';
 import { type Config, parseConfig } from '#src/platform/config.ts';
 import type { GoldenId } from '#src/platform/ids.ts';
+import { destroyAll } from './destroy-all.ts';
 import { flipByte } from './flip-byte.ts';
 import { makeTempDir } from './temp-dir.ts';
 import { makeTestImage } from './test-image.ts';
@@ -17,8 +19,8 @@ export interface CriuNode {
   readonly config: Config;
   /** `dir:` reference of the test image. */
   readonly image: string;
-  /** As a restart of the worker, with other settings or the same. */
-  reopen(changes?: Readonly<Record<string, string>>): Promise<void>;
+  /** As a restart of the worker, with other settings or the same; `fingerprint`: after an upgrade of the machine. */
+  reopen(changes?: Readonly<Record<string, string>>, fingerprint?: Partial<NodeFingerprint>): Promise<void>;
   /** Flips one byte of the golden's largest file and answers its name. */
   corruptGolden(golden: GoldenId): Promise<string>;
   /** Destroys what is left and gives everything back. */
@@ -46,28 +48,31 @@ export async function openCriuNode(over: Readonly<Record<string, string>> = {}):
     },
     config,
     image: `dir:${root}`,
-    async reopen(changes = {}) {
+    async reopen(changes = {}, fingerprint = {}) {
       await engine.close();
-      engine = await openEngine(parseConfig({ ...settings, ...changes }));
+      engine = await openEngine(parseConfig({ ...settings, ...changes }), fingerprint);
     },
     corruptGolden: (golden) => flipByte(join(config.paths.goldens, golden.replace('@', '/'), 'image')),
     async close() {
-      for (const { id } of await engine.list()) await engine.destroy(id);
+      await destroyAll(engine);
       await engine.teardown();
       await temporary[Symbol.asyncDispose]();
     },
   };
 }
 
-async function openEngine(config: Config): Promise<Engine> {
-  const { paths, tag, memoryReserveBytes, diskReserveBytes } = config;
+async function openEngine(config: Config, fingerprint: Partial<NodeFingerprint> = {}): Promise<Engine> {
+  const { paths, tag, memoryReserveBytes, diskReserveBytes, goldenKeys } = config;
   return await createCriuEngine({
     paths,
     tag,
     memoryReserveBytes,
     diskReserveBytes,
+    goldenKeys,
+    fingerprint,
     criu: findCriu() ?? 'criu',
     images: createImageStore({ ...config, directory: paths.images }),
+    imageAccess: config,
     sandboxes: createLocalSandboxes({ tag, dataDir: paths.dataDir, runDir: paths.run, hostPorts: config.hostPorts }),
   });
 }

@@ -1,5 +1,5 @@
 import { createMemoryEngine, type MemoryEngine, type MemoryTimings } from '#src/engine/memory/memory-engine.ts';
-import type { CaptureDeps } from '#src/goldens/capture-golden.ts';
+import type { CaptureDeps } from '#src/goldens/capture/capture-run.ts';
 import { captureGolden } from '#src/goldens/capture-golden.ts';
 import type { GoldenJobs } from '#src/goldens/golden-jobs.ts';
 import { goldenSource } from '#src/goldens/golden-source.ts';
@@ -20,10 +20,15 @@ export interface MemoryNode extends CaptureDeps {
   /** What was asked of the node, as `verb id`. */
   readonly asked: string[];
   readonly jobs: GoldenJobs;
-  close(): Promise<void>;
 }
 
 export const idle = new AbortController().signal;
+
+/** A node without a budget for its goldens, of which no pool names any by number. */
+export const keepsAll: Pick<CaptureDeps, 'goldenDiskBytes' | 'goldensNamed'> = {
+  goldenDiskBytes: undefined,
+  goldensNamed: async () => new Map(),
+};
 
 /** Whoever sleeps by it never goes on. */
 export const stoppedClock: Clock = { nowMs: systemClock.nowMs, sleep: () => new Promise(() => {}) };
@@ -40,8 +45,15 @@ export async function startMemoryNode(redis: Redis, timings: Partial<MemoryTimin
     asked.push(`${verb} ${id}`);
   };
   const goldens = { ...goldenSource(redis), restored: async () => {} };
-  const jobs = { capture: ask('capture'), verify: ask('verify'), removeGolden: ask('removeGolden') };
-  return { redis, engine, clock: systemClock, goldens, node, asked, jobs, close: () => engine.close() };
+  const jobs = {
+    capture: ask('capture'),
+    verify: ask('verify'),
+    export: ask('export'),
+    build: ask('build'),
+    dryRun: ask('dryRun'),
+    removeGolden: ask('removeGolden'),
+  };
+  return { redis, engine, clock: systemClock, goldens, node, asked, jobs, ...keepsAll };
 }
 
 /** A web app that is ready once it answers. */

@@ -136,8 +136,10 @@ export const webTemplate = {
   ready: { http: { port: 8080, path: '/' }, timeoutMs: 5000, intervalMs: 5 },
 };
 
+type Requests = Pick<TestService, 'request'>;
+
 /** Template, golden and a pool of the name `web`, filled. */
-export async function fillPool(service: TestService, size: { ready: number; max: number }, lease: object = {}): Promise<void> {
+export async function fillPool(service: Requests, size: { ready: number; max: number }, lease: object = {}): Promise<void> {
   await service.request('PUT', '/v1/templates/web', webTemplate);
   await captureGolden(service);
   await service.request('PUT', '/v1/pools/web', { template: 'web', size, lease });
@@ -145,12 +147,12 @@ export async function fillPool(service: TestService, size: { ready: number; max:
 }
 
 /** Changes the pool of fillPool. */
-export async function putPool(service: TestService, spec: object): Promise<void> {
+export async function putPool(service: Requests, spec: object): Promise<void> {
   const answer = await service.request('PUT', '/v1/pools/web', { template: 'web', ...spec });
   if (answer.status !== 200) throw new Error(answer.text);
 }
 
-export async function captureGolden(service: TestService): Promise<void> {
+export async function captureGolden(service: Requests): Promise<void> {
   const { id } = z.object({ id: z.string() }).parse((await service.request('POST', '/v1/templates/web/goldens', {})).body);
   await waitUntil(async () => {
     const { state } = z.object({ state: z.string() }).parse((await service.request('GET', `/v1/operations/${id}`)).body);
@@ -166,11 +168,11 @@ const Status = z.object({
   reason: z.string().optional(),
 });
 
-export async function poolStatus(service: TestService): Promise<z.infer<typeof Status>> {
+export async function poolStatus(service: Requests): Promise<z.infer<typeof Status>> {
   return z.object({ status: Status }).parse((await service.request('GET', '/v1/pools/web')).body).status;
 }
 
-export async function waitForPool(service: TestService, wanted: Partial<z.infer<typeof Status>>): Promise<void> {
+export async function waitForPool(service: Requests, wanted: Partial<z.infer<typeof Status>>): Promise<void> {
   await waitUntil(async () => {
     const status = await poolStatus(service);
     for (const [name, value] of Object.entries(wanted)) {

@@ -6,7 +6,7 @@
 #   /alloc?mb=N   keeps N MB of random bytes, of which no two pages are equal
 #   /status       /proc/self/status and /proc/self/cgroup
 #   /hook         as a hook: keeps what it was sent and whether the token was right; ?status=N answers that, with the body; ?sleepMs=N first
-#   /hooks        the hook calls, as JSON   /id            differs between clones, unless APP_SAME_ID=1
+#   /hooks        the hook calls, as JSON   /id            differs between clones; with APP_SAME_ID=1 it is kept from the start, until /hook?reseed=1
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -16,7 +16,7 @@ $SIG{PIPE} = 'IGNORE';
 $SIG{TERM} = $SIG{INT} = sub { exit 0 };    # as pid 1 it would ignore them
 
 my $token = join '', map { sprintf '%08x', int rand 2**32 } 1 .. 2;
-my ($counter, @heap, @hooks) = (0);
+my ($counter, $id, @heap, @hooks) = (0, $token);
 
 print "token $token\n";
 select undef, undef, undef, ($ENV{APP_START_MS} || 0) / 1000;
@@ -59,7 +59,7 @@ sub answer {
         return "allocated\n";
     }
     return '[' . join(',', @hooks) . "]\n" if $path eq '/hooks';
-    return ($ENV{APP_SAME_ID} ? $token : slurp('/run/thaw/identity.json') || $token) . "\n" if $path eq '/id';
+    return ($ENV{APP_SAME_ID} ? $id : slurp('/run/thaw/identity.json') || $token) . "\n" if $path eq '/id';
     $counter++;
     my ($hostname, $machine_id) = map { s/\s+$//r } slurp('/proc/sys/kernel/hostname'), slurp('/etc/machine-id');
     return qq({"token":"$token","counter":$counter,"hostname":"$hostname","machineId":"$machine_id","pid":$$,"binding":) . binding() . "}\n";
@@ -72,6 +72,7 @@ sub hook {
     push @hooks, qq({"path":"/hook","isTokenRight":) . ($right ? 'true' : 'false') . qq(,"body":) . hide_secrets($sent || 'null') . '}';
     select undef, undef, undef, ($query->{sleepMs} || 0) / 1000;
     return (403, "no token\n") unless $right;
+    $id = $1 if $query->{reseed} && $sent =~ /"seed":"([0-9a-f]+)"/;
     return ($query->{status} // 200, $sent);
 }
 

@@ -14,6 +14,8 @@ const Operation = z.object({
 });
 export type Operation = z.infer<typeof Operation>;
 
+const Golden = z.object({ id: z.string(), state: z.string(), problem: Failure.optional() });
+
 const PoolStatus = z.object({
   warm: z.number(),
   restoring: z.number(),
@@ -94,6 +96,15 @@ export function connectRest(url: string, key: string) {
 
   const poolStatus = async (pool: string) => (await send(z.object({ status: PoolStatus }), 'GET', `/v1/pools/${pool}`)).status;
 
+  const beginCapture = (template: string) => send(Operation, 'POST', `/v1/templates/${template}/goldens`, {});
+  /** The operation once it has ended, whatever its end. */
+  const untilEnded = (id: string): Promise<Operation> =>
+    eventually(async () => {
+      const operation = await send(Operation, 'GET', `/v1/operations/${id}`);
+      if (operation.state === 'queued' || operation.state === 'running') throw new Error(`${id} is ${JSON.stringify(operation)}`);
+      return operation;
+    });
+
   return {
     isReady: () =>
       fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2000) }).then(
@@ -110,14 +121,11 @@ export function connectRest(url: string, key: string) {
         if (status.warm !== warm || status.restoring > 0) throw new Error(`pool ${pool} is ${JSON.stringify(status)}, not ${warm} warm`);
       }, fillPatienceMs),
     /** Captures a template's next golden; answers the operation once it has ended, whatever its end. */
-    capture: async (template: string): Promise<Operation> => {
-      const { id } = await send(Operation, 'POST', `/v1/templates/${template}/goldens`, {});
-      return eventually(async () => {
-        const operation = await send(Operation, 'GET', `/v1/operations/${id}`);
-        if (operation.state === 'queued' || operation.state === 'running') throw new Error(`${id} is ${JSON.stringify(operation)}`);
-        return operation;
-      });
-    },
+    capture: async (template: string) => untilEnded((await beginCapture(template)).id),
+    beginCapture,
+    untilEnded,
+    cancel: (operation: string) => send(Operation, 'POST', `/v1/operations/${operation}/cancel`),
+    getGolden: (id: string) => send(Golden, 'GET', `/v1/templates/${id.replace('@', '/goldens/')}`),
     claim: (pool: string, body: object, idempotencyKey?: string) =>
       send(Claim, 'POST', `/v1/pools/${pool}/claims`, body, idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
     getClaim: (id: string) => send(Claim, 'GET', `/v1/claims/${id}`),

@@ -1,27 +1,23 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { removeTemplate } from '#src/goldens/remove-template.ts';
 import { templateRoutes } from '#src/templates/routes.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { noGoldenJobs } from '#test/support/no-golden-jobs.ts';
 import { type Call, roomApp } from '#test/support/room-app.ts';
+import { useTestRedis } from '#test/support/use-test-redis.ts';
 
-let server: TestRedis;
+const server = useTestRedis();
 let call: Call;
 const spec = { image: 'nginx:1.27', ports: [{ name: 'web', port: 80 }], ready: { http: { port: 80, path: '/' } } };
 
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
 beforeEach(async () => {
-  await server.redis.flushall();
   call = roomApp('admin', (app) => templateRoutes(app, deps()));
 });
 
-const jobs = { capture: async () => {}, verify: async () => {}, removeGolden: async () => {} };
 const deps = () => ({
   redis: server.redis,
   poolsOf: async () => [],
-  removeTemplate: (name: string, ifMatch: string | undefined) => removeTemplate({ redis: server.redis, jobs }, name, ifMatch),
+  keepSchedule: async () => {},
+  removeTemplate: (name: string, ifMatch: string | undefined) => removeTemplate({ redis: server.redis, jobs: noGoldenJobs }, name, ifMatch),
 });
 
 describe('templates over HTTP', () => {
@@ -46,10 +42,15 @@ describe('templates over HTTP', () => {
   });
 
   it('that do not fit are refused with the path of each wrong field', async () => {
-    const answer = await call('PUT', '/v1/templates/api', { ...spec, refresh: {}, imgae: 'x', ports: [{ name: 'web', port: 0 }] });
+    const answer = await call('PUT', '/v1/templates/api', {
+      ...spec,
+      refresh: { cron: '61 * * * *' },
+      imgae: 'x',
+      ports: [{ name: 'web', port: 0 }],
+    });
     expect(answer).toMatchObject({ status: 422, body: { code: 'validation_failed' } });
     const paths = answer.body.errors?.map((error) => error.path);
-    expect(paths?.toSorted()).toEqual(['imgae', 'ports[0].port', 'refresh']);
+    expect(paths?.toSorted()).toEqual(['imgae', 'ports[0].port', 'refresh.cron']);
   });
 
   it('with an image that no one can mean, or ports that can not be told apart, are refused there and not at the capture', async () => {

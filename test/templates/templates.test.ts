@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listAliases } from '#src/goldens/aliases.ts';
 import { reconcileGoldens } from '#src/goldens/reconcile-goldens.ts';
 import { removeTemplate } from '#src/goldens/remove-template.ts';
@@ -11,15 +11,9 @@ import { putTemplate } from '#src/templates/put-template.ts';
 import { getTemplate, listTemplates, requireTemplate } from '#src/templates/store.ts';
 import { TemplateSpec, workloadOf } from '#src/templates/template.ts';
 import { type MemoryNode, startMemoryNode, takeGolden, webSpec } from '#test/support/memory-node.ts';
-import { startTestRedis, type TestRedis } from '#test/support/redis.ts';
+import { useTestRedis } from '#test/support/use-test-redis.ts';
 
-let server: TestRedis;
-
-beforeAll(async () => {
-  server = await startTestRedis();
-});
-afterAll(() => server.stop());
-beforeEach(() => server.redis.flushall());
+const server = useTestRedis();
 
 const put = (name: string, changes = {}, ifMatch?: string) => putTemplate(server.redis, name, webSpec(changes), ifMatch);
 
@@ -70,7 +64,7 @@ describe('deleting a template', () => {
   beforeEach(async () => {
     node = await startMemoryNode(server.redis);
   });
-  afterEach(() => node.close());
+  afterEach(() => node.engine.close());
   const remove = (ifMatch?: string, pools: string[] = []) => {
     const removeIt = (name: string, etag: string | undefined) => removeTemplate(node, name, etag);
     return deleteTemplate({ redis: server.redis, poolsOf: async () => pools, removeTemplate: removeIt }, 'api', ifMatch);
@@ -132,9 +126,20 @@ describe('a spec', () => {
     return { ports: pairs.map(([name, port]) => ({ name, port })) };
   }
 
-  it('with `refresh` is refused, because nothing would happen', () => {
-    const parsed = TemplateSpec.safeParse({ image: 'nginx', ready: { tcp: { port: 80 } }, refresh: {} });
-    expect(parsed.error?.issues).toMatchObject([{ path: ['refresh'], message: 'not supported yet' }]);
+  it.each([
+    [{ cron: '61 * * * *' }, 'cron', 'range 0-59'],
+    [{ cron: '0 0 31 2 *' }, 'cron', 'day of month'],
+    [{ cron: '0 4 * *  ' }, 'cron', 'five or six fields'],
+    [{ cron: '@midnight' }, 'cron', 'five or six fields'],
+    [{ cron: 'H 4 * * 1' }, 'cron', 'five or six fields'],
+    [{ cron: '0 4 * * 1', timezone: 'Mars/Base' }, 'timezone', 'Europe/Berlin'],
+    [{ onDigestChange: { everyMs: 10 } }, 'onDigestChange.everyMs', '10000'],
+    [{ promote: 'never' }, 'promote', 'auto'],
+  ])('with the refresh %j is refused by %s', (refresh, path, message) => {
+    const parsed = TemplateSpec.safeParse({ image: 'nginx', ready: { tcp: { port: 80 } }, refresh });
+    expect(parsed.error?.issues.map((issue) => [issue.path.join('.'), issue.message])).toEqual([
+      [`refresh.${path}`, expect.stringContaining(message)],
+    ]);
   });
 
   it.each([

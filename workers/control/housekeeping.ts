@@ -1,4 +1,4 @@
-import type { EndClaimDeps } from '#src/claims/release-claim.ts';
+import type { EndClaimDeps } from '#src/claims/end-and-destroy.ts';
 import { forgetOldClaims, loseOrphanedClaims } from '#src/claims/sweep-claims.ts';
 import { tellNodeStates } from '#src/nodes/store.ts';
 import { dropOldArrivals } from '#src/pools/arrivals.ts';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type CaptureDeps, captureGolden } from '#src/goldens/capture-golden.ts';
+import type { CaptureDeps } from '#src/goldens/capture/capture-run.ts';
+import { captureGolden } from '#src/goldens/capture-golden.ts';
 import { OperationId } from '#src/platform/ids.ts';
 import type { Job } from '#src/platform/queue.ts';
 

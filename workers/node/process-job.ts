@@ -1,14 +1,21 @@
 import type { StartColdDeps } from '#src/instances/start-cold.ts';
 import type { Job } from '#src/platform/queue.ts';
 import { Semaphore } from '#src/platform/semaphore.ts';
+import { processBuild } from './build.ts';
 import { processCapture } from './capture.ts';
 import { processDestroy } from './destroy.ts';
+import { processDryRun } from './dry-run.ts';
+import { processExport } from './export.ts';
 import { processRemoveGolden } from './remove-golden.ts';
 import { processRestore } from './restore.ts';
 import { processStart } from './start.ts';
 import { processVerify } from './verify.ts';
 
-type NodeJobDeps = Parameters<typeof processCapture>[1] & StartColdDeps & { readonly restoresAtOnce: number };
+type NodeJobDeps = Parameters<typeof processCapture>[1] &
+  Parameters<typeof processBuild>[1] &
+  Parameters<typeof processDryRun>[1] &
+  Parameters<typeof processExport>[1] &
+  StartColdDeps & { readonly restoresAtOnce: number };
 
 /** What starts cold takes long, and beside it restores go on. */
 const startsAtOnce = 2;
@@ -25,7 +32,10 @@ export function nodeJobProcessor(deps: NodeJobDeps): (job: Job, signal: AbortSig
     start: (job, signal) => starts.run(() => processStart(job, deps, signal)),
     destroy: (job) => destroys.run(() => processDestroy(job, deps)),
     capture: (job, signal) => processCapture(job, deps, signal),
+    'dry-run': (job, signal) => processDryRun(job, deps, signal),
+    build: (job, signal) => processBuild(job, deps, signal),
     verify: (job, signal) => processVerify(job, deps, signal),
+    export: (job, signal) => processExport(job, deps, signal),
     'remove-golden': (job) => processRemoveGolden(job, deps),
   };
   return async (job, signal) => {

@@ -1,10 +1,12 @@
+import { type ReconcileBuildsDeps, reconcileBuilds } from '#src/goldens/builds/reconcile-builds.ts';
 import { type ReconcileGoldensDeps, reconcileGoldens } from '#src/goldens/reconcile-goldens.ts';
 import { type ReconcileDeps, type Reconciled, reconcileNode } from '#src/instances/reconcile-node.ts';
 import { getNode } from '#src/nodes/store.ts';
 import type { Logger } from '#src/platform/log.ts';
 
-export interface ReconcileJobDeps extends ReconcileDeps, ReconcileGoldensDeps {
+export interface ReconcileJobDeps extends ReconcileDeps, ReconcileGoldensDeps, ReconcileBuildsDeps {
   readonly engine: ReconcileDeps['engine'] & ReconcileGoldensDeps['engine'];
+  readonly jobs: ReconcileGoldensDeps['jobs'] & ReconcileBuildsDeps['jobs'];
   /** Of this boot; the one before stands in the last heartbeat. */
   readonly bootId: string;
   readonly log: Pick<Logger, 'error'>;
@@ -20,5 +22,6 @@ export async function processReconcile(deps: ReconcileJobDeps): Promise<Omit<Rec
   for (const { instance, error } of failures) deps.log.error({ err: error, instance }, 'an instance could not be reconciled');
   const goldens = await reconcileGoldens(deps);
   for (const { golden, error } of goldens.failures) deps.log.error({ err: error, golden }, 'a golden could not be reconciled');
+  await reconcileBuilds(deps).catch((error: unknown) => deps.log.error({ err: error }, 'the builds of this node could not be reconciled'));
   return counts;
 }

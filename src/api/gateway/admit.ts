@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { isSafeMethod } from '#src/api/safe-method.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import { takeLinkToken } from './link-token.ts';
 import { splitCookies } from './session-cookie.ts';
@@ -69,15 +70,13 @@ function bearerOf(authorization: string | undefined): string | undefined {
   return token !== undefined && isGatewayToken(token) ? token : undefined;
 }
 
-const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
-
 /**
  * A browser sends cookies along wherever a request comes from; hosts of one domain are one site, so that SameSite does not keep one
  * instance's page from another instance. Whoever sends neither Origin nor Sec-Fetch-Site is no browser.
  */
 function refuseOtherOrigins({ request, host }: Knock): void {
   const { origin, upgrade } = request.headers;
-  if (safeMethods.has(request.method ?? '') && upgrade === undefined) return;
+  if (isSafeMethod(request.method) && upgrade === undefined) return;
   const site = request.headers['sec-fetch-site'];
   const isOwn =
     origin === undefined ? site === undefined || site === 'same-origin' || site === 'none' : hostOf(origin) === host.toLowerCase();

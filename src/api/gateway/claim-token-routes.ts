@@ -2,9 +2,10 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { EndpointUrl } from '#src/claims/bind-claim.ts';
 import { claimNotFound } from '#src/claims/store.ts';
 import type { InstancePort } from '#src/instances/instance.ts';
-import { ThawError } from '#src/platform/errors.ts';
-import { type AppEnv, requireRole } from '#src/platform/http/access.ts';
+import type { ThawError } from '#src/platform/errors.ts';
+import { type AppEnv, requireRole, visibleTenant } from '#src/platform/http/access.ts';
 import { jsonBody, jsonResponse, problemResponses } from '#src/platform/http/json.ts';
+import { validationFailed } from '#src/platform/http/validation-failed.ts';
 import { findPort, type Target } from './read-target.ts';
 import type { GatewayTokens } from './tokens.ts';
 
@@ -77,7 +78,7 @@ export function claimTokenRoutes(app: OpenAPIHono<AppEnv>, { gatewayTokens, read
     const { claim } = c.req.valid('param');
     const { ttlMs, singleUse, port } = c.req.valid('json');
     const target = await readTarget(claim);
-    const { tenant } = c.get('actor');
+    const tenant = visibleTenant(c.get('actor'));
     if (tenant !== undefined && tenant !== target.tenant) throw claimNotFound(claim);
     const url = endpointUrl(target.claim, chosenPort(target, port), target.address);
     const { leaseLeftMs } = target;
@@ -95,8 +96,5 @@ function chosenPort(target: Target, written: string | undefined): InstancePort {
 
 function longerThanLease(leaseLeftMs: number): ThawError {
   const message = `at most ${leaseLeftMs} ms, what is left of the lease`;
-  return new ThawError('validation_failed', `ttlMs: ${message}`, {
-    fix: 'Ask for less, or renew the claim first.',
-    details: { errors: [{ in: 'body', path: 'ttlMs', message }] },
-  });
+  return validationFailed([{ in: 'body', path: 'ttlMs', message }], 'Ask for less, or renew the claim first.');
 }

@@ -7,8 +7,9 @@ export interface PublicPlace {
 }
 
 /**
- * The URL of an instance's port for those who hold its claim, without a trailing slash. An http port is reached through the gateway, at a host of its own where there is a domain; a tcp port directly. By its number, not its
- * name: two names may mean one port, and a name may be too long for a label of a host name.
+ * The URL of an instance's port for those who hold its claim, without a trailing slash. An http port is reached through the gateway, at a
+ * host of its own where there is a domain; a tcp port directly. By its number, not its name: two names may mean one port, and a name may be
+ * too long for a label of a host name.
  */
 export function createEndpointUrl(place: PublicPlace): EndpointUrl {
   return (claim, { port, addressPort, protocol }, address) => {

@@ -27,18 +27,11 @@ export interface Passing {
 
 /** The headers for the instance: name, value, name, value, …; names and order as they came. */
 export function requestHeaders({ request, client, admission, prefix }: Passing, isUpgrade: boolean): string[] {
-  const { headers, rawHeaders } = request;
-  const named = namedByConnection(headers.connection);
   const out = ['Host', client.host];
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] ?? '';
-    const key = name.toLowerCase();
-    if (hopByHop.has(key) || ours.has(key) || key.startsWith('x-forwarded-') || named?.has(key)) continue;
-    out.push(name, rawHeaders[at + 1] ?? '');
-  }
+  pushEndToEnd(request, out, (key) => ours.has(key) || key.startsWith('x-forwarded-'));
   if (admission.authorization !== undefined) out.push('Authorization', admission.authorization);
   if (admission.cookie !== undefined) out.push('Cookie', admission.cookie);
-  if (String(headers.te).toLowerCase().includes('trailers')) out.push('TE', 'trailers');
+  if (String(request.headers.te).toLowerCase().includes('trailers')) out.push('TE', 'trailers');
   out.push('X-Forwarded-For', client.forwardedFor, 'X-Forwarded-Proto', client.protocol, 'X-Forwarded-Host', client.host);
   if (prefix !== '') out.push('X-Forwarded-Prefix', prefix);
   if (isUpgrade) out.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
@@ -62,16 +55,21 @@ export function hasBody({ headers }: IncomingMessage): boolean {
  * The headers for the client. `isSharedHost`: the instance answers below a path of the API's host, where its service worker may not take
  * over what is not its own.
  */
-export function responseHeaders({ headers, rawHeaders }: IncomingMessage, isSharedHost: boolean): string[] {
-  const named = namedByConnection(headers.connection);
+export function responseHeaders(answer: IncomingMessage, isSharedHost: boolean): string[] {
   const out: string[] = [];
+  pushEndToEnd(answer, out, (key) => isSharedHost && key === 'service-worker-allowed');
+  return out;
+}
+
+/** What is not of this connection alone, and not dropped by its name in lower case. */
+function pushEndToEnd({ headers, rawHeaders }: IncomingMessage, out: string[], isDropped: (key: string) => boolean): void {
+  const named = namedByConnection(headers.connection);
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? '';
     const key = name.toLowerCase();
-    if (hopByHop.has(key) || named?.has(key) || (isSharedHost && key === 'service-worker-allowed')) continue;
+    if (hopByHop.has(key) || named?.has(key) || isDropped(key)) continue;
     out.push(name, rawHeaders[at + 1] ?? '');
   }
-  return out;
 }
 
 /** What else a Connection header takes out; undefined for the usual ones. A length is never taken out: it frames the body. */

@@ -1,5 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request as openRequest, type ServerResponse } from 'node:http';
+import { isSafeMethod } from '#src/api/safe-method.ts';
 import type { InstancePort } from '#src/instances/instance.ts';
+import { isErrnoError } from '#src/platform/errno.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import { answerFailure, awaitsContinue } from './answer-failure.ts';
 import { hasBody, responseHeaders, trailersOf } from './forward-headers.ts';
@@ -32,7 +34,7 @@ export function forwardRequest(forwarding: Forwarding, request: IncomingMessage,
     upstream?.destroy();
     answerFailure(request, response, gone);
   };
-  const giveUp = () => upstream?.destroy(appSilent(describe(forwarding), forwarding.silenceMs));
+  const giveUp = () => upstream?.destroy(appSilent(forwarding, forwarding.silenceMs));
   const connection: Connection = { socket: request.socket, cut, giveUp };
   const leave = live.enter(connection);
   response.on('timeout', () => {}); // the server's timeout is for idle connections: this one rests for as long as the app wants
@@ -46,7 +48,7 @@ export function forwardRequest(forwarding: Forwarding, request: IncomingMessage,
     hasFailed = true;
     if (!response.headersSent) await forwarding.confirm().catch(() => {}); // an instance given back fails before the next check
     if (response.destroyed || live.hasEnded) return;
-    answerFailure(request, response, error instanceof ThawError ? error : upstreamFailure(describe(forwarding), error));
+    answerFailure(request, response, error instanceof ThawError ? error : upstreamFailure(forwarding, error));
   };
   const send = (isAgain: boolean): void => {
     const attempt = openUpstream(forwarding, isAgain);
@@ -72,10 +74,6 @@ export function forwardRequest(forwarding: Forwarding, request: IncomingMessage,
   } catch (error) {
     void fail(error); // what node does not write: a path or header with forbidden characters
   }
-}
-
-function describe({ live, port }: Forwarding) {
-  return { claim: live.target.claim, instance: live.target.instance, port: port.port };
 }
 
 function openUpstream({ live, port, method, path, headers }: Forwarding, isFresh: boolean): ClientRequest {
@@ -135,12 +133,10 @@ function relay(
 }
 
 /** The app closed an idle connection in the same moment as it was used again. */
-function isStaleConnection(upstream: ClientRequest | undefined, error: Error): boolean {
-  return upstream?.reusedSocket === true && 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+function isStaleConnection(upstream: ClientRequest, error: Error): boolean {
+  return upstream.reusedSocket && isErrnoError(error, 'ECONNRESET', 'EPIPE');
 }
 
 function canRepeat(request: IncomingMessage, response: ServerResponse): boolean {
-  return (
-    !response.headersSent && !hasBody(request) && (request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS')
-  );
+  return !response.headersSent && !hasBody(request) && isSafeMethod(request.method);
 }

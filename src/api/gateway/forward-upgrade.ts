@@ -20,7 +20,6 @@ interface UpgradeRequest {
 export function forwardUpgrade(forwarding: Forwarding, { request, head, response }: UpgradeRequest): void {
   const { live, port, path, headers, isSharedHost, silenceMs } = forwarding;
   const { socket } = request;
-  const where = { claim: live.target.claim, instance: live.target.instance, port: port.port };
   const upstream = openRequest({
     agent: false, // a connection of its own, which is never given back
     host: live.target.address,
@@ -35,8 +34,8 @@ export function forwardUpgrade(forwarding: Forwarding, { request, head, response
     leave();
     upstream.destroy();
   });
-  upstream.on('timeout', () => upstream.destroy(appSilent(where, silenceMs)));
-  upstream.on('error', (error) => answerFailure(request, response, upstreamFailure(where, error)));
+  upstream.on('timeout', () => upstream.destroy(appSilent(forwarding, silenceMs)));
+  upstream.on('error', (error) => answerFailure(request, response, upstreamFailure(forwarding, error)));
   upstream.on('response', (answer) => {
     response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', responseHeaders(answer, isSharedHost));
     answer.on('error', () => socket.destroy());

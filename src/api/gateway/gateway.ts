@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, ServerResponse } from 'node:http';
-import type { InstancePort } from '#src/instances/instance.ts';
 import { isThawError, ThawError } from '#src/platform/errors.ts';
 import { redisUnavailable } from '#src/platform/http/on-error.ts';
 import type { Client, ReadClient } from '#src/platform/http/read-client.ts';
@@ -11,15 +10,18 @@ import { requestHeaders } from './forward-headers.ts';
 import { type Forwarding, forwardRequest } from './forward-request.ts';
 import { forwardUpgrade } from './forward-upgrade.ts';
 import { createAddressReader, type GatewayAddress } from './gateway-address.ts';
-import type { LiveClaim } from './live-claim.ts';
-import { LiveClaims, type LiveClaimsDeps, usualSilenceMs } from './live-claims.ts';
+import { LiveClaims, type LiveClaimsDeps } from './live-claims.ts';
 import { findPort, refuseHooks } from './read-target.ts';
 import { sessionCookie } from './session-cookie.ts';
 
-export interface GatewayDeps extends AdmitDeps, LiveClaimsDeps {
+export interface GatewayDeps extends AdmitDeps, Omit<LiveClaimsDeps, 'silenceMs'> {
   readonly domain: string | undefined;
   readonly clientOf: ReadClient;
+  /** See LiveClaimsDeps; 5 min when absent. */
+  readonly silenceMs?: number;
 }
+
+const usualSilenceMs = 300_000;
 
 /** What stands between the world and the instances: passes on what comes with a claim's token, and nothing else. */
 export interface Gateway extends Disposable {
@@ -32,7 +34,7 @@ export interface Gateway extends Disposable {
 
 export function openGateway(deps: GatewayDeps): Gateway {
   const { domain, clientOf, log, silenceMs = usualSilenceMs } = deps;
-  const claims = new LiveClaims(deps);
+  const claims = new LiveClaims({ ...deps, silenceMs });
   const readAddress = createAddressReader(domain);
   const open = async (address: GatewayAddress, request: IncomingMessage, isUpgrade: boolean) => {
     const client = clientOf(request);
@@ -42,9 +44,14 @@ export function openGateway(deps: GatewayDeps): Gateway {
     const takesBrowsers = address.prefix === '' || domain === undefined;
     const admission = await admit(deps, { request, claim: address.claim, target, host: client.host, takesBrowsers });
     refuseHooks(live.target, port, admission.target);
-    const headers = requestHeaders({ request, client, admission, prefix: address.prefix }, isUpgrade);
-    const confirm = () => claims.confirm(address.claim);
-    return { client, admission, forwarding: describeForwarding({ live, port, address, admission, headers, request, silenceMs, confirm }) };
+    const forwarding: Forwarding = {
+      ...{ live, port, silenceMs, isSharedHost: address.prefix !== '' },
+      method: request.method ?? 'GET',
+      path: withRoot(admission.target),
+      headers: requestHeaders({ request, client, admission, prefix: address.prefix }, isUpgrade),
+      confirm: () => claims.confirm(address.claim),
+    };
+    return { client, admission, forwarding };
   };
   return {
     addressOf: (request) => readAddress(domain === undefined ? '' : clientOf(request).host, request.url ?? ''),
@@ -66,23 +73,6 @@ export function openGateway(deps: GatewayDeps): Gateway {
     },
     [Symbol.dispose]: () => claims[Symbol.dispose](),
   };
-}
-
-interface Parts {
-  readonly live: LiveClaim;
-  readonly port: InstancePort;
-  readonly address: GatewayAddress;
-  readonly admission: Admission;
-  readonly headers: string[];
-  readonly request: IncomingMessage;
-  readonly silenceMs: number;
-  confirm(): Promise<void>;
-}
-
-function describeForwarding({ live, port, address, admission, headers, request, silenceMs, confirm }: Parts): Forwarding {
-  const { target } = admission;
-  const path = target.startsWith('/') ? target : `/${target}`;
-  return { live, port, method: request.method ?? 'GET', path, headers, isSharedHost: address.prefix !== '', silenceMs, confirm };
 }
 
 /** An absolute form would let the app see another host than the one that was checked; a `#` would hide what follows it from some. */
@@ -107,7 +97,7 @@ function redirect(
   if (method !== 'GET' && method !== 'HEAD') return false;
   const isBareRoot = !target.startsWith('/') && headers.accept?.includes('text/html') === true;
   if (admission.link === 'none' && !isBareRoot) return false;
-  const location = admission.target.startsWith('/') ? admission.target : `/${admission.target}`;
+  const location = withRoot(admission.target);
   const isSecure = protocol === 'https';
   response.writeHead(303, {
     // `//host/…` would lead elsewhere: the first slash of it is said as a dot segment, which a browser takes out
@@ -119,6 +109,11 @@ function redirect(
   });
   response.end();
   return true;
+}
+
+/** Below a path address the target may be a query alone, or nothing. */
+function withRoot(target: string): string {
+  return target.startsWith('/') ? target : `/${target}`;
 }
 
 /** node:http leaves an upgraded socket to us: this answers on it once more as to any request, and closes it. */

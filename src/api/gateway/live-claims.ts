@@ -11,11 +11,9 @@ export interface LiveClaimsDeps {
   /** Told at most once a second for a claim while bytes flow. */
   touchClaim(claim: string): Promise<void>;
   readonly log: Pick<Logger, 'error'>;
-  /** How long nothing may pass in either direction until an answer begins; one that has begun may rest for as long as it wants. Default 5 min. */
-  readonly silenceMs?: number;
+  /** How long nothing may pass in either direction until an answer begins; one that has begun may rest for as long as it wants. */
+  readonly silenceMs: number;
 }
-
-export const usualSilenceMs = 300_000;
 
 /** How long what Redis said is believed. Checks come twice as often, so that a claim in use never waits for one. */
 const freshMs = 1000;
@@ -104,7 +102,7 @@ export class LiveClaims implements Disposable {
   }
 
   #noteUse(claim: string, live: LiveClaim, now: number): void {
-    live.look(now, this.#deps.silenceMs ?? usualSilenceMs);
+    live.look(now, this.#deps.silenceMs);
     if (live.usedAt > live.touchedAt && now - live.touchedAt >= touchEveryMs) {
       live.touchedAt = now;
       this.#deps.touchClaim(claim).catch((err: unknown) => this.#deps.log.error({ err, claim }, 'the use of a claim could not be noted'));

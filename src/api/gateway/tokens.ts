@@ -1,4 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { hashSecret } from '#src/api/secret.ts';
 import { keyPrefix, type Redis } from '#src/platform/redis.ts';
 
 /** What opens a claim's instance. All are 256 random bits, kept as a hash, and worth nothing once their claim has ended. */
@@ -20,7 +21,7 @@ export function isGatewayToken(text: string): boolean {
 }
 
 /** string, the claim; by the sha256 of the token. */
-const tokenKey = (token: string) => `${keyPrefix}gateway-token:${createHash('sha256').update(token).digest('hex')}`;
+const tokenKey = (token: string) => `${keyPrefix}gateway-token:${hashSecret(token)}`;
 
 /** A browser that did not come for so long needs a new link. */
 const sessionIdleMs = 24 * 3_600_000;

@@ -1,5 +1,6 @@
 --- @include "./waiting-line"
 --- @include "./lease-due"
+--- @include "./release-instance"
 --[[ Ends a claim, if its state allows it, and takes its instance out of the tenant's hands in the same step (law 1).
   KEYS[1] claim  hash      KEYS[2] leases  zset  claims by when they are due      KEYS[3] ended  zset  claims by endedAt
   KEYS[4] warnings  zset  claims by when their end is announced
@@ -52,12 +53,5 @@ end
 emit(prefix, now, 'claim.' .. to, 'claim', claimId, 'tenant', tenant, 'pool', pool, 'instance', id, 'node', node, 'reason', detail)
 
 if not id then return { before, 1 } end
-local instance = prefix .. 'instance:' .. id
-local held = redis.call('HMGET', instance, 'state', 'claim')
-if held[2] ~= claimId or (held[1] ~= 'claimed' and held[1] ~= 'suspended') then return { before, 1 } end
-local states = prefix .. 'pool-instances:' .. pool .. ':'
-redis.call('HSET', instance, 'state', 'releasing', 'stateAt', now)
-redis.call('ZREM', states .. held[1], id)
-redis.call('ZADD', states .. 'releasing', now, id)
-redis.call('PUBLISH', prefix .. 'pool-changed', pool)
+if not releaseInstance(prefix, now, claimId, pool, id) then return { before, 1 } end
 return { before, 1, id, node }

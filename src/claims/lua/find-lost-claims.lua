@@ -1,5 +1,5 @@
---[[ Looks through a stretch of the live claims for those whose instance no longer serves them.
-  KEYS[1] leases  zset  claims by lease end
+--[[ Looks through a stretch of the claims that have not ended for those whose instance no longer serves them.
+  KEYS[1] leases  zset  claims by when they are due
   ARGV[1] rank to begin at   ARGV[2] how many   ARGV[3] key prefix
   Answers {how many were looked at, claim id, …}. ]]
 local ids = redis.call('ZRANGE', KEYS[1], ARGV[1], ARGV[1] + ARGV[2] - 1)

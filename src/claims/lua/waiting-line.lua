@@ -52,9 +52,9 @@ local function forsake(prefix, now, claimId, tenant, lines, reason)
   redis.call('HSET', key, 'state', 'failed', 'endedAt', now, 'endReason', 'failed', 'endDetail', reason)
   redis.call('ZREM', prefix .. 'leases', claimId)
   redis.call('ZADD', prefix .. 'ended-claims', now, claimId)
-  local idempotency = redis.call('HGET', key, 'idempotency')
-  if idempotency and idempotency ~= '' then redis.call('DEL', idempotency) end
-  emit(prefix, now, 'claim.failed', 'claim', claimId, 'tenant', tenant, 'reason', reason)
+  local told = redis.call('HMGET', key, 'idempotency', 'pool')
+  if told[1] and told[1] ~= '' then redis.call('DEL', told[1]) end
+  emit(prefix, now, 'claim.failed', 'claim', claimId, 'tenant', tenant, 'pool', told[2], 'reason', reason)
 end
 
 -- The first claim in turn that this pool has a warm instance for. Choosy claims are passed over: 10 of each of 100 tenants are looked at.

@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi';
 import { Tenant } from '#src/claims/claim.ts';
 import { type AppEnv, assertTenantAllowed, requireRole } from '#src/platform/http/access.ts';
-import { IfMatchHeaders, parseIfMatch } from '#src/platform/http/headers.ts';
+import { etagResponse, IfMatchHeaders, parseIfMatch, setEtag } from '#src/platform/http/headers.ts';
 import { jsonBody, jsonResponse, problemResponses } from '#src/platform/http/json.ts';
 import { ListQuery, pageOf } from '#src/platform/http/list.ts';
 import type { Redis } from '#src/platform/redis.ts';
@@ -10,7 +10,6 @@ import { listTenants, readTenant, readUsage, saveLimits } from './store.ts';
 import { TenantUsage, TenantView } from './tenant.ts';
 
 const params = z.object({ tenant: Tenant });
-const withEtag = { headers: { ETag: { schema: { type: 'string' as const }, description: 'For If-Match' } } };
 
 const putRoute = createRoute({
   ...requireRole('admin'),
@@ -20,7 +19,7 @@ const putRoute = createRoute({
   summary: 'Set the limits of a tenant in all pools together; a limit that is left out is none',
   request: { params, headers: IfMatchHeaders, body: jsonBody(TenantLimits) },
   responses: {
-    200: { ...jsonResponse('The tenant', TenantView), ...withEtag },
+    200: etagResponse('The tenant', TenantView),
     ...problemResponses('precondition_failed', 'malformed_json', 'unsupported_media_type', 'body_too_large'),
   },
 });
@@ -32,7 +31,7 @@ const getRoute = createRoute({
   operationId: 'getTenant',
   summary: 'Read what a tenant may have and has; a tenant reads its own',
   request: { params },
-  responses: { 200: { ...jsonResponse('The tenant', TenantView), ...withEtag }, ...problemResponses() },
+  responses: { 200: etagResponse('The tenant', TenantView), ...problemResponses() },
 });
 
 const listRoute = createRoute({
@@ -60,14 +59,14 @@ export function tenantRoutes(app: OpenAPIHono<AppEnv>, { redis }: { readonly red
     const { tenant } = c.req.valid('param');
     await saveLimits(redis, tenant, c.req.valid('json'), parseIfMatch(c.req.valid('header')['if-match']));
     const view = await readTenant(redis, tenant);
-    c.header('ETag', `"${view.etag}"`);
+    setEtag(c, view.etag);
     return c.json(view, 200);
   });
   app.openapi(getRoute, async (c) => {
     const { tenant } = c.req.valid('param');
     assertTenantAllowed(c.get('actor'), tenant);
     const view = await readTenant(redis, tenant);
-    c.header('ETag', `"${view.etag}"`);
+    setEtag(c, view.etag);
     return c.json(view, 200);
   });
   app.openapi(listRoute, async (c) => {

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { ThawError } from '#src/platform/errors.ts';
+import { etagOf } from '#src/platform/etag.ts';
 import type { Page } from '#src/platform/http/list.ts';
 import { loadLuaScript } from '#src/platform/lua-script.ts';
 import { keyPrefix, type Redis } from '#src/platform/redis.ts';
@@ -31,7 +31,9 @@ const SaveReply = z.union([z.tuple([z.literal('saved')]), z.tuple([z.literal('ch
 export async function saveLimits(redis: Redis, tenant: string, limits: TenantLimits, ifMatch = ''): Promise<void> {
   const keys = [tenantKeys.limits(tenant), tenantKeys.all];
   const fields = Object.entries(limits).flat();
-  const reply = SaveReply.parse(await saveScript.run(redis, keys, [tenant, ifMatch, etagOf({}), 'etag', etagOf(limits), ...fields]));
+  const reply = SaveReply.parse(
+    await saveScript.run(redis, keys, [tenant, ifMatch, limitsEtag({}), 'etag', limitsEtag(limits), ...fields]),
+  );
   if (reply[0] === 'saved') return;
   throw new ThawError('precondition_failed', `the limits of tenant ${tenant} have the ETag "${reply[1]}", If-Match asks for ${ifMatch}`, {
     fix: 'Read them again, apply the change to what they say now and send that with its ETag.',
@@ -50,7 +52,7 @@ export async function readTenant(redis: Redis, tenant: string): Promise<TenantVi
   return {
     ...{ tenant, limits, held, waiting },
     ...(lastClaimAt === 0 ? {} : { lastClaimAt: new Date(lastClaimAt).toISOString() }),
-    etag: etagOf(limits),
+    etag: limitsEtag(limits),
   };
 }
 
@@ -80,6 +82,6 @@ const LimitsHash = z.object({
 });
 
 /** Of the limits' content, in the order of the schema. */
-function etagOf({ held, claimsPerMinute, waiting }: TenantLimits): string {
-  return createHash('sha256').update(JSON.stringify({ held, claimsPerMinute, waiting })).digest('hex').slice(0, 16);
+function limitsEtag({ held, claimsPerMinute, waiting }: TenantLimits): string {
+  return etagOf(JSON.stringify({ held, claimsPerMinute, waiting }));
 }

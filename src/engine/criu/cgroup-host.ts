@@ -24,12 +24,12 @@ const knownControllers = /^(?:cpu|cpuacct|cpuset|memory|devices|freezer|blkio|pi
 
 /** A host whose limits are enforced by version 1 controllers counts as v1, also when hybrid. */
 export function detectCgroupHost(mounts = readMounts()): CgroupHost {
-  const unified = mounts.find(({ type }) => type === 'cgroup2'); // one hierarchy however often it is mounted (Cilium does again)
-  const hierarchies = mounts.flatMap((found): Hierarchy[] => {
-    const { mountPoint: mount, type, options } = found;
-    if (type === 'cgroup2') return found === unified ? [{ names: [''], mount, version: 2 }] : [];
+  const all = mounts.flatMap(({ mountPoint: mount, type, options }): Hierarchy[] => {
+    if (type === 'cgroup2') return [{ names: [''], mount, version: 2 }];
     return type === 'cgroup' ? [{ names: options.filter((name) => knownControllers.test(name)), mount, version: 1 }] : [];
   });
+  // One hierarchy however often it is mounted: Cilium does again, and CRIU for as long as it dumps.
+  const hierarchies = all.filter(({ names }, at) => all.findIndex((other) => other.names.join() === names.join()) === at);
   return { version: hierarchies.some(({ names }) => names.includes('memory')) ? 'v1' : 'v2', hierarchies };
 }
 

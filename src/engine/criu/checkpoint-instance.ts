@@ -1,20 +1,20 @@
-import { chmodSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Checkpoint } from '#src/engine/engine.ts';
+import type { Connection } from '#src/engine/connection.ts';
+import type { Checkpoint, CheckpointOptions } from '#src/engine/engine.ts';
 import type { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import { elapsedMs, systemClock } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
-import { run } from '#src/platform/subprocess.ts';
 import type { CgroupHost } from './cgroup-host.ts';
 import { readProcesses, readUsage } from './cgroups.ts';
 import { explainDumpFailure, readLogTail } from './criu-failures.ts';
 import { destroyInstance, endConmon } from './destroy-instance.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
-import { sealGolden } from './golden-seal.ts';
-import type { GoldenRecord, GoldenStore } from './golden-store.ts';
+import type { GoldenStore, OpenGolden } from './golden-store.ts';
 import { readOwner } from './host-facts.ts';
+import { lookBriefly } from './inspect/inspect-instance.ts';
 import { type GoldenLayout, instanceLayout } from './instance-layout.ts';
 import { type InstanceRecord, isRunning, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
 import { kdatPrefix } from './kdat.ts';
@@ -23,7 +23,6 @@ import { unmountRootfs } from './overlay.ts';
 import { generalise } from './runc-state.ts';
 
 const dumpTimeoutMs = 300_000;
-const syncTimeoutMs = 300_000;
 const Descriptors = z.array(z.string());
 const Mounts = z.object({ mounts: z.array(z.object({ destination: z.string(), type: z.string() })) });
 
@@ -35,14 +34,12 @@ export async function checkpointInstance(
   deps: CriuDeps,
   goldens: GoldenStore,
   fingerprint: NodeFingerprint,
-  id: InstanceId,
-  golden: GoldenId,
+  { id, golden, connections: mode = 'close', replace = false }: CheckpointOptions & { readonly id: InstanceId; readonly golden: GoldenId },
   signal: AbortSignal,
 ): Promise<Checkpoint> {
-  const done = goldens.peek(golden);
-  if (done) {
+  if (!replace && goldens.has(golden)) {
     await destroyInstance(deps, id);
-    return describeCheckpoint(done.record, done.seal);
+    return describeCheckpoint(await goldens.open(golden));
   }
   const layout = instanceLayout(deps.paths, id);
   const primer = readInstanceRecord(layout);
@@ -52,19 +49,25 @@ export async function checkpointInstance(
   if (primer.golden !== undefined) {
     throw new ThawError('checkpoint_failed', `${id} is a clone of ${primer.golden}`, { fix: 'Only a cold start becomes a golden.' });
   }
+  const { connections, stopped } = lookBriefly(deps, primer);
+  if (stopped.length > 0) throw isStopped(id, stopped);
+  if (mode === 'refuse' && connections.length > 0) throw stillConnected(id, connections);
   const startedAt = performance.now();
   const usage = readUsage(instanceCgroup(deps, id));
   requireDisk(`the checkpoint of ${id}`, deps.paths.goldens, usage.memoryBytes, deps.diskReserveBytes);
-  const target = await goldens.begin(golden);
+  const target = await goldens.begin(golden, primer.imageDigest, signal);
   try {
     const runcState = readFileSync(layout.runcState, 'utf8'); // gone once runc has dumped the container
     const checkpointedAtMs = systemClock.nowMs();
-    await dump(deps, primer, target, signal);
+    const dumpPrimer = () => dump(deps, primer, target, signal);
+    if (goldens.isEncrypting) await deps.memory.hold(`the checkpoint of ${id} in memory`, usage.memoryBytes, dumpPrimer);
+    else await dumpPrimer();
     const dumpMs = elapsedMs(startedAt);
     await unmountRootfs(layout);
     renameSync(layout.upper, target.diff);
     const record = {
       ...describeGolden(deps, primer, golden, target),
+      connections,
       cpuMs: usage.cpuMs,
       checkpointedAtMs,
       fingerprint,
@@ -74,16 +77,12 @@ export async function checkpointInstance(
     writeFileSync(target.runcState, generalise(runcState, names));
     writeFileSync(target.config, generalise(readFileSync(layout.config, 'utf8'), names));
     writeFileSync(target.record, JSON.stringify(record));
-    protect(target);
-    const sealAt = performance.now();
-    const seal = await sealGolden(target, golden);
-    await run(['sync', '--file-system', target.directory], { timeoutMs: syncTimeoutMs }); // a rename may reach the disk before the files
-    await goldens.adopt(golden, target);
+    const sealed = await goldens.finish(golden, target, record.imageDigest, signal);
     await destroyInstance(deps, id);
-    const timingsMs = { dump: dumpMs, seal: elapsedMs(sealAt), total: elapsedMs(startedAt) };
-    return { ...describeCheckpoint(record, seal), timingsMs };
+    const timingsMs = { dump: dumpMs, ...sealed.timingsMs, total: elapsedMs(startedAt) };
+    return { ...describeCheckpoint({ record, ...sealed }), timingsMs };
   } catch (error) {
-    await goldens.remove(golden);
+    await (replace ? goldens.abandon(golden) : goldens.remove(golden));
     throw error;
   }
 }
@@ -161,14 +160,23 @@ function describeGolden(deps: CriuDeps, primer: InstanceRecord, golden: GoldenId
   };
 }
 
-/** Root only, read-only. The diff keeps its modes: they are the app's. */
-function protect(target: GoldenLayout): void {
-  for (const name of readdirSync(target.image)) chmodSync(join(target.image, name), 0o400);
-  for (const file of [target.record, target.config, target.runcState]) chmodSync(file, 0o400);
-  chmodSync(target.directory, 0o700);
+export function describeCheckpoint({ record, seal, signedBy, encryptedWith }: Omit<OpenGolden, 'layout' | 'files'>): Checkpoint {
+  const { pagesBytes, cpuMs, fingerprint, imageDigest, connections, timingsMs } = record;
+  const keys = { ...(signedBy === undefined ? {} : { signedBy }), ...(encryptedWith === undefined ? {} : { encryptedWith }) };
+  const { sizeBytes, digest } = seal;
+  return { sizeBytes, digest, pagesBytes, cpuMs, fingerprint, imageDigest, connections, timingsMs, ...keys };
 }
 
-function describeCheckpoint(record: GoldenRecord, seal: { digest: string; sizeBytes: number }): Checkpoint {
-  const { pagesBytes, cpuMs, fingerprint, timingsMs } = record;
-  return { sizeBytes: seal.sizeBytes, digest: seal.digest, pagesBytes, cpuMs, fingerprint, timingsMs };
+function isStopped(id: InstanceId, stopped: readonly { readonly label: string }[]): ThawError {
+  const named = stopped.map(({ label }) => label).join(', ');
+  return new ThawError('checkpoint_unsupported', `${id} has processes that are stopped (SIGSTOP): ${named}`, {
+    fix: 'Let them go on before the checkpoint.',
+  });
+}
+
+function stillConnected(id: InstanceId, connections: readonly Connection[]): ThawError {
+  const named = connections.map(({ process, local, peer }) => `${process} ${local} to ${peer}`).join(', ');
+  return new ThawError('checkpoint_unsupported', `${id} holds TCP connections that its template refuses to have closed: ${named}`, {
+    fix: 'Close them in hooks.beforeCheckpoint, or set `capture.connections` of the template to close.',
+  });
 }

@@ -1,12 +1,15 @@
 import type { Engine } from '#src/engine/engine.ts';
+import { openGoldenKeys } from '#src/engine/golden-keys/golden-keys.ts';
+import type { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import type { SandboxProvider } from '#src/engine/sandbox/sandbox.ts';
 import { readBootId } from '#src/platform/boot-id.ts';
 import type { DataPaths } from '#src/platform/config.ts';
-import { ThawError } from '#src/platform/errors.ts';
+import type { GoldenKeySettings } from '#src/platform/golden-key-settings.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { withinSpace } from '#src/platform/out-of-space.ts';
 import { KeyedMutex } from '#src/platform/semaphore.ts';
 import { callHook } from './call-hook.ts';
+import { cancellable, cancellablePhases } from './cancellable.ts';
 import { detectCgroupHost } from './cgroup-host.ts';
 import { killCgroup, setFrozen } from './cgroups.ts';
 import { checkpointInstance } from './checkpoint-instance.ts';
@@ -15,15 +18,23 @@ import { guardDisk } from './disk-guard.ts';
 import { forgetEndedLogs } from './ended-logs.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
 import { execInInstance } from './exec-in-instance.ts';
+import { measureGoldens } from './golden-disk.ts';
 import { GoldenStore } from './golden-store.ts';
 import { hasSysResource, isTmpfs } from './host-facts.ts';
+import type { ImageAccess } from './images/image-access.ts';
 import type { ImageStore } from './images/image-store.ts';
-import { notHere, openInstanceAccess, requireRunning } from './instance-access.ts';
-import { instanceLayout } from './instance-layout.ts';
+import { inspectInstance } from './inspect/inspect-instance.ts';
+import { openInstanceAccess, requireRunning } from './instance-access.ts';
+import { goldenDirectory, instanceLayout } from './instance-layout.ts';
 import { isRunning, readInstanceRecord } from './instance-record.ts';
 import { keepLog } from './kept-logs.ts';
 import { listInstances } from './list-instances.ts';
 import { createMemoryHolds } from './memory-holds.ts';
+import { scanGolden } from './memory-scan/scan-golden.ts';
+import { exportGolden } from './move/export-golden.ts';
+import { readExport, whileThere } from './move/exportable-golden.ts';
+import { importGolden } from './move/import-golden.ts';
+import { sweepWorkspaces } from './move/workspace.ts';
 import { setUpNode, tearDownNode } from './node-setup.ts';
 import { type PrimedInstance, primeInstance } from './prime-instance.ts';
 import { probeNode, readFingerprint } from './probe-node.ts';
@@ -35,6 +46,9 @@ import { watchExits } from './watch-exits.ts';
 
 const repairEveryMs = 10_000;
 const dropLogsEveryMs = 600_000;
+const dropIdleEveryMs = 60_000;
+/** For how long the plain copy of an encrypted golden is kept for the next restore. */
+const keepIdleMs = 600_000;
 
 export interface CriuEngineOptions {
   readonly paths: DataPaths;
@@ -42,13 +56,18 @@ export interface CriuEngineOptions {
   /** The CRIU binary; its directory comes first on runc's PATH. */
   readonly criu: string;
   readonly images: ImageStore;
+  readonly imageAccess: ImageAccess;
   readonly sandboxes: SandboxProvider;
   readonly memoryReserveBytes: number;
   readonly diskReserveBytes: number;
+  readonly goldenKeys: GoldenKeySettings;
+  /** What the node is taken for, where that is not what it is: tests change its kernel. */
+  readonly fingerprint?: Partial<NodeFingerprint> | undefined;
 }
 
-/** The real engine: runc starts and dumps, CRIU restores, conmon watches. Prepares the node; needs root. */
+/** The real engine: runc starts and dumps, CRIU restores, conmon watches. Prepares the node; needs root. Throws node_unfit for a key that can not be used. */
 export async function createCriuEngine(options: CriuEngineOptions): Promise<Engine> {
+  const keys = openGoldenKeys(options.goldenKeys);
   const deps: CriuDeps = {
     ...options,
     runc: createRunc(options.paths, options.criu),
@@ -59,9 +78,11 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
     isRunTmpfs: isTmpfs('/run'),
     keepLog: (file, name) => keepLog(options.paths.logs, file, name),
   };
-  const fingerprint = await readFingerprint(deps);
+  const fingerprint = { ...(await readFingerprint(deps)), ...options.fingerprint };
   await setUpNode(deps);
-  const goldens = new GoldenStore(deps.paths);
+  await sweepWorkspaces(deps.paths.moves);
+  const goldens = new GoldenStore({ ...deps, keys });
+  await goldens.dropReplaced();
   const primed = new Map<InstanceId, PrimedInstance>();
   const ending = new Set<InstanceId>();
   const evictions = new Map<InstanceId, string>();
@@ -72,19 +93,29 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
       evictions.set(id, `it had written ${Math.round(writtenBytes / 1024 / 1024)} MB and the disk reserve was being used up`);
       await killCgroup(instanceCgroup(deps, id));
     }),
-    repairFirewall(deps),
-    dropOldLogs(deps),
+    // Somebody may flush the host's firewall (`systemctl restart nftables` does), and with it what keeps instances apart.
+    every(repairEveryMs, () => deps.sandboxes.repair()),
+    every(dropLogsEveryMs, () => forgetEndedLogs(deps.paths)),
+    every(dropIdleEveryMs, () => goldens.dropIdle(keepIdleMs)),
+    every(repairEveryMs, () => goldens.dropReplaced()),
   ]);
+  const close = async () => {
+    for (const stop of closers) stop();
+    closers.clear();
+  };
 
   return {
     ...openInstanceAccess(deps, deps.cgroupHost),
     probe: async () => probeNode(deps, fingerprint),
-    start: (workload, id, signal) =>
-      mutex.run(id, () => cancellable(`the start of ${id}`, signal, (abort) => startInstance(deps, workload, id, abort))),
-    checkpoint: (id, golden, signal) =>
+    start: (workload, id, signal, startOptions) =>
+      mutex.run(id, () => cancellable(`the start of ${id}`, signal, (abort) => startInstance(deps, workload, id, abort, startOptions))),
+    checkpoint: (id, golden, signal, checkpointOptions) =>
       mutex.run(id, () =>
-        cancellable(`the checkpoint of ${id}`, signal, (abort) => checkpointInstance(deps, goldens, fingerprint, id, golden, abort)),
+        cancellable(`the checkpoint of ${id}`, signal, (abort) =>
+          checkpointInstance(deps, goldens, fingerprint, { id, golden, ...checkpointOptions }, abort),
+        ),
       ),
+    inspect: (id) => mutex.run(id, async () => inspectInstance(deps, requireRunning(deps, id))),
     prime: (golden, id) =>
       mutex.run(id, async () => {
         const record = readInstanceRecord(instanceLayout(deps.paths, id));
@@ -101,8 +132,7 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
         );
       }),
     callHook: async (id, name, signal) => {
-      const record = readInstanceRecord(instanceLayout(deps.paths, id));
-      if (!isRunning(record)) throw notHere(id);
+      const record = requireRunning(deps, id);
       const hook = record.workload.hooks?.[name];
       if (hook) await cancellable(`the ${name} hook of ${id}`, signal, (abort) => callHook(deps, record, name, hook, abort));
     },
@@ -123,11 +153,22 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
     verifyGolden: async (golden) => {
       await goldens.verify(golden);
     },
+    scanGolden: (golden, canaries, signal) =>
+      cancellable(`the scan of ${golden}`, signal, async (abort) => scanGolden((await goldens.open(golden)).layout, canaries, abort)),
+    exportGolden: async (golden, to, exportOptions, phase) => {
+      const exportable = await readExport(deps, goldens, golden, exportOptions);
+      const phases = cancellablePhases(`the export of ${golden}`, phase);
+      return await whileThere(goldens, golden, () => exportGolden(deps, exportable, to, exportOptions, phases));
+    },
+    importGolden: (workload, golden, from, phase) =>
+      importGolden(deps, goldens, { golden, workload }, from, cancellablePhases(`the import of ${golden}`, phase)),
     removeGolden: async (golden) => {
       await goldens.remove(golden);
+      await goldens.dropReplaced();
       await removeUnusedImages(deps, goldens);
     },
     listGoldens: async () => goldens.list(),
+    goldenDisk: async () => measureGoldens(new Map(goldens.list().map((golden) => [golden, goldenDirectory(deps.paths, golden)]))),
     list: () => listInstances(deps),
     onExit: (listener) => {
       const stop = watchExits(deps, { isExpected: (id) => ending.has(id), evictions }, listener);
@@ -137,13 +178,9 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
         stop();
       };
     },
-    close: async () => {
-      for (const stop of closers) stop();
-      closers.clear();
-    },
+    close,
     teardown: async () => {
-      for (const stop of closers) stop();
-      closers.clear();
+      await close();
       await tearDownNode(deps);
     },
   };
@@ -154,23 +191,8 @@ async function freeze(deps: CriuDeps, id: InstanceId, frozen: boolean): Promise<
   await setFrozen(instanceCgroup(deps, id), frozen);
 }
 
-/** Somebody may flush the host's firewall (`systemctl restart nftables` does), and with it what keeps instances apart. */
-function repairFirewall({ sandboxes }: CriuDeps): () => void {
-  const timer = setInterval(() => void sandboxes.repair().catch(() => {}), repairEveryMs); // what failed is tried again
+/** Answers how to stop. */
+function every(ms: number, task: () => Promise<void>): () => void {
+  const timer = setInterval(() => void task().catch(() => {}), ms); // what failed is tried again
   return () => clearInterval(timer);
-}
-
-function dropOldLogs({ paths }: CriuDeps): () => void {
-  const timer = setInterval(() => void forgetEndedLogs(paths).catch(() => {}), dropLogsEveryMs); // what failed is tried again
-  return () => clearInterval(timer);
-}
-
-/** Whatever an abort made fail, the caller hears of the abort; what a full disk or tmpfs made fail is want of capacity. */
-async function cancellable<T>(what: string, signal: AbortSignal | undefined, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  try {
-    return await withinSpace(what, () => task(signal ?? new AbortController().signal));
-  } catch (error) {
-    if (!signal?.aborted) throw error;
-    throw new ThawError('cancelled', `${what} was cancelled`, { fix: 'Ask again if it was not meant.', cause: error });
-  }
 }

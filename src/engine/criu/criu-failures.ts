@@ -51,13 +51,49 @@ const dumpRules: readonly Rule[] = [
     fix: 'Close or keep such files (temporary files that are deleted while open) before the checkpoint.',
   },
   {
+    pattern: /Can't create link remap/,
+    code: 'checkpoint_unsupported',
+    cause: 'the app holds a file open under a name that is gone, while another name of it is left',
+    fix: 'Remove its other names too, or close it.',
+  },
+  {
+    pattern: /Can't dump that handle|Can't find suitable path for handle/,
+    code: 'checkpoint_unsupported',
+    cause: 'the app watches a file or directory by inotify that can not be told by its path',
+    fix: 'Watch no single file that is mounted by itself (/etc/hosts), and keep what is watched in one of the usual directories of the root.',
+  },
+  {
+    pattern: /MPTCP/,
+    code: 'checkpoint_unsupported',
+    cause: 'the app holds an MPTCP socket',
+    fix: 'Switch MPTCP off (Go: GODEBUG=multipathtcp=0).',
+  },
+  {
+    pattern: /Unsupported proto|Unknown socket collected|The socket has data to read|corked dgram socket|in-flight socket/,
+    code: 'checkpoint_unsupported',
+    cause: 'the app holds a socket that CRIU can not checkpoint',
+    fix: 'A dry run names it: `thaw capture TEMPLATE --dry-run`.',
+  },
+  {
+    pattern: /Can't dump file .* of that type .*\(anon/,
+    code: 'checkpoint_unsupported',
+    cause: 'the app holds a kernel object that CRIU can not checkpoint',
+    fix: 'A dry run names it: `thaw capture TEMPLATE --dry-run`.',
+  },
+  {
+    pattern: /zombie \d+ .*found while seizing/,
+    code: 'checkpoint_unsupported',
+    cause: 'a process of the app is being traced',
+    fix: 'Detach debuggers and profilers.',
+  },
+  {
     pattern: /Can't lookup mount=/,
     code: 'checkpoint_unsupported',
     cause: 'a descriptor of the app points to a file outside of its mounts',
     fix: 'Close descriptors inherited from outside.',
   },
   {
-    pattern: /chr dev|Can't dump.*(?:device|\/dev\/)|nvidia|\/dev\/kfd/i,
+    pattern: /chr dev|of that type .*\(chr|Can't dump.*(?:device|\/dev\/)|nvidia|\/dev\/kfd/i,
     code: 'checkpoint_unsupported',
     cause: 'the app has a device open that CRIU can not checkpoint',
     fix: 'Devices and GPUs are not supported; close the device before the checkpoint.',
@@ -86,8 +122,8 @@ const restoreRules: readonly Rule[] = [
   {
     pattern: /Can't bind inet socket/,
     code: 'checkpoint_unsupported',
-    cause: 'the app listens on one address instead of all; the address belongs to the primer',
-    fix: 'Let the app listen on 0.0.0.0.',
+    cause: 'the app has a socket bound to one address instead of all; the address belongs to the primer',
+    fix: 'Let the app listen on 0.0.0.0, and close connected UDP sockets (resolvers, metrics, syslog) before the checkpoint.',
   },
   {
     pattern: /Can't (?:fork|restore) .*: File exists|Pid \d+ .*(?:in use|mismatch|already)/i,
@@ -115,6 +151,8 @@ const restoreRules: readonly Rule[] = [
   },
 ];
 
+const tailLength = 200_000;
+
 /** The cause in plain words, from CRIU's log. Unknown ones are told with the last error lines. */
 export function explainDumpFailure(log: string): CriuFailure {
   return explain(log, dumpRules, 'checkpoint_failed');
@@ -124,9 +162,9 @@ export function explainRestoreFailure(log: string): CriuFailure {
   return explain(log, restoreRules, 'restore_failed');
 }
 
-export function readLogTail(file: string, maxBytes = 200_000): string {
+export function readLogTail(file: string): string {
   try {
-    return readFileSync(file, 'utf8').slice(-maxBytes);
+    return readFileSync(file, 'utf8').slice(-tailLength);
   } catch {
     return '';
   }

@@ -1,8 +1,8 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { run } from '#src/platform/subprocess.ts';
 import type { CriuDeps } from './engine-deps.ts';
-import { instanceLayout, isInstanceId } from './instance-layout.ts';
+import { instanceLayout, readInstanceIds } from './instance-layout.ts';
 import { readDiskFreeBytes } from './node-reserve.ts';
 
 const lookEveryMs = 500;
@@ -31,19 +31,18 @@ export function guardDisk(deps: CriuDeps, end: (id: InstanceId, writtenBytes: nu
   return () => clearInterval(timer);
 }
 
-/** What each instance has written to its own layer and its log. */
-async function measureWritten(deps: CriuDeps): Promise<{ id: InstanceId; bytes: number }[]> {
-  if (!existsSync(deps.paths.instances)) return [];
-  const ids = readdirSync(deps.paths.instances).filter(isInstanceId);
-  if (ids.length === 0) return [];
-  const directories = ids.map((id) => instanceLayout(deps.paths, id).upper).filter((directory) => existsSync(directory));
+/** What each instance has written to its own layer. Its log needs no measuring: conmon keeps that small. */
+async function measureWritten({ paths }: CriuDeps): Promise<{ id: InstanceId; bytes: number }[]> {
+  const byUpper = new Map(readInstanceIds(paths.instances).map((id) => [instanceLayout(paths, id).upper, id] as const));
+  const directories = [...byUpper.keys()].filter((directory) => existsSync(directory));
+  if (directories.length === 0) return []; // du without any would measure where this process stands
   const { stdout } = await run(['du', '--summarize', '--block-size=1', '--one-file-system', ...directories], {
     timeoutMs: 30_000,
     okCodes: [1],
   });
   return stdout.split('\n').flatMap((line) => {
-    const [bytes, directory] = line.split('\t');
-    const id = ids.find((candidate) => directory === instanceLayout(deps.paths, candidate).upper);
+    const [bytes, directory = ''] = line.split('\t');
+    const id = byUpper.get(directory);
     return id === undefined ? [] : [{ id, bytes: Number(bytes) }];
   });
 }

@@ -36,7 +36,8 @@ export async function execInInstance(
   stop.addEventListener('abort', kill, { once: true });
   try {
     const args = ['exec', '--cgroup', group.runcName, ...variables, id, ...command];
-    return await deps.runc.run(args, { timeoutMs: timeoutMs + runcGraceMs, signal: stop });
+    const { exitCode, stdout, stderr } = await deps.runc.run(args, { timeoutMs: timeoutMs + runcGraceMs, signal: stop });
+    return { exitCode, stdout, stderr };
   } catch (error) {
     if (!(error instanceof SubprocessError) || signal?.aborted) throw error;
     if (stop.aborted) throw tooLate(id, command, timeoutMs, error);

@@ -5,11 +5,12 @@ import { z } from 'zod';
 import { isErrnoError } from '#src/platform/errno.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { GoldenId } from '#src/platform/ids.ts';
+import { signatureFile } from './golden-signature.ts';
 import { HashedEntry, hashTree } from './hash-tree.ts';
 import type { GoldenLayout } from './instance-layout.ts';
 import { walkTree } from './walk-tree.ts';
 
-/** Every file of a golden but the manifest itself. */
+/** Every file of a golden but the manifest itself and its signature. */
 const Manifest = z.object({ version: z.literal(1), files: z.array(HashedEntry) });
 type Manifest = z.infer<typeof Manifest>;
 
@@ -24,25 +25,25 @@ export interface Seal {
 }
 
 /**
- * Writes the manifest over all files of a golden. Called once, before the golden gets its final name.
+ * Writes the manifest over all files of a golden. Called once, before the golden gets its final name. `known`: the sha256 of files that were
+ * hashed while they were written, by path.
  * Throws checkpoint_unsupported when the app made too many files, or too deep a tree, for one manifest.
  */
-export async function sealGolden(layout: GoldenLayout, golden: GoldenId): Promise<Seal> {
-  const text = JSON.stringify({ version: 1, files: await hashFiles(layout, golden) } satisfies Manifest);
+export async function sealGolden(layout: GoldenLayout, golden: GoldenId, known?: ReadonlyMap<string, string>): Promise<Seal> {
+  const files = await hashFiles(layout, golden, known);
+  const text = JSON.stringify({ version: 1, files } satisfies Manifest);
   writeFileSync(layout.manifest, text, { mode: 0o400 });
-  return readSeal(layout);
+  return sealOf(text, files);
 }
 
-export function readSeal(layout: GoldenLayout): Seal {
-  const text = readFileSync(layout.manifest, 'utf8');
-  const { files } = Manifest.parse(JSON.parse(text));
+function sealOf(text: string, files: readonly HashedEntry[]): Seal {
   const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
   return { digest, sizeBytes: files.reduce((sum, file) => sum + file.size, 0) };
 }
 
 /** Compares every file with the manifest. Throws golden_corrupt that names the first file that differs. */
-export async function verifySeal(layout: GoldenLayout, golden: GoldenId): Promise<void> {
-  const sealed = parseManifest(layout, golden).files;
+export async function verifySeal(layout: GoldenLayout, golden: GoldenId): Promise<Seal> {
+  const { text, files: sealed } = readManifest(layout, golden);
   const present = new Map((await hashFiles(layout, golden)).map((file) => [file.path, file]));
   for (const file of sealed) {
     const found = present.get(file.path);
@@ -52,26 +53,27 @@ export async function verifySeal(layout: GoldenLayout, golden: GoldenId): Promis
   }
   const [extra] = present.keys();
   if (extra !== undefined) throw corrupt(golden, layout, extra, 'was added after the sealing');
+  return sealOf(text, sealed);
 }
 
 /**
  * Changes when any file of the golden was written, replaced, added, removed or given away: the cheap check between full ones.
- * ctime can not be set back, so that even a flipped byte with its mtime restored shows.
+ * ctime can not be set back, so that even a flipped byte with its mtime restored shows. `ctimes`: of inodes, to be taken for the ones they have.
  */
-export function fingerprintTree(layout: GoldenLayout): string {
+export function fingerprintTree(layout: GoldenLayout, ctimes?: ReadonlyMap<bigint, bigint>): string {
   const hash = createHash('sha1');
   for (const { path, stats } of walkTree(layout.directory)) {
     const { ino, size, ctimeNs, mode } = stats;
-    hash.update(`${path}\0${ino}\0${size}\0${ctimeNs}\0${mode}\n`);
+    hash.update(`${path}\0${ino}\0${size}\0${ctimes?.get(ino) ?? ctimeNs}\0${mode}\n`);
   }
   return hash.digest('hex');
 }
 
-async function hashFiles(layout: GoldenLayout, golden: GoldenId): Promise<HashedEntry[]> {
+async function hashFiles(layout: GoldenLayout, golden: GoldenId, known?: ReadonlyMap<string, string>): Promise<HashedEntry[]> {
   const files: HashedEntry[] = [];
   let characters = 0;
-  for await (const file of hashTree(layout.directory)) {
-    if (file.path === basename(layout.manifest)) continue;
+  for await (const file of hashTree(layout.directory, undefined, known)) {
+    if (file.path === basename(layout.manifest) || file.path === signatureFile) continue;
     files.push(file);
     characters += charactersBesidePath + JSON.stringify(file.path).length;
     if (characters > manifestCharactersMax) throw tooMuch(golden, files.length, file.path);
@@ -79,9 +81,10 @@ async function hashFiles(layout: GoldenLayout, golden: GoldenId): Promise<Hashed
   return files;
 }
 
-function parseManifest(layout: GoldenLayout, golden: GoldenId): Manifest {
+export function readManifest(layout: GoldenLayout, golden: GoldenId): Manifest & { readonly text: string } {
   try {
-    return Manifest.parse(JSON.parse(readFileSync(layout.manifest, 'utf8')));
+    const text = readFileSync(layout.manifest, 'utf8');
+    return { ...Manifest.parse(JSON.parse(text)), text };
   } catch (error) {
     const what = isErrnoError(error, 'ENOENT') ? 'is missing' : 'is not a manifest any more';
     throw corrupt(golden, layout, 'manifest.json', what);
@@ -99,7 +102,11 @@ function tooMuch(golden: GoldenId, count: number, path: string): ThawError {
 }
 
 function corrupt(golden: GoldenId, layout: GoldenLayout, path: string, what: string): ThawError {
-  const file = `${layout.directory}/${printable(path)}`;
+  return goldenCorrupt(golden, `${layout.directory}/${printable(path)}`, what);
+}
+
+/** `what` goes on from the name of the file. */
+export function goldenCorrupt(golden: GoldenId, file: string, what: string): ThawError {
   return new ThawError('golden_corrupt', `golden ${golden} was not restored: ${file} ${what}`, {
     fix: 'Take a new golden of the template; check the disk if nobody touched the file.',
     details: { golden, path: file },

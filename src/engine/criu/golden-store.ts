@@ -1,14 +1,28 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { Connection } from '#src/engine/connection.ts';
+import type { GoldenKeys } from '#src/engine/golden-keys/golden-keys.ts';
 import { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import { Workload } from '#src/engine/workload.ts';
 import type { DataPaths } from '#src/platform/config.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import { GoldenId } from '#src/platform/ids.ts';
 import { removeTree } from '#src/platform/remove-tree.ts';
-import { fingerprintTree, readSeal, type Seal, verifySeal } from './golden-seal.ts';
+import { run } from '#src/platform/subprocess.ts';
+import { destroyDataKey, type EncryptionHeader, openDataKey, readHeader } from './encryption/data-key.ts';
+import { decryptGolden } from './encryption/decrypt-golden.ts';
+import { PlainCopies } from './encryption/plain-copies.ts';
+import { GoldenDrafts } from './golden-drafts.ts';
+import { GoldenLinks, type HashedGolden } from './golden-links.ts';
+import { fingerprintTree, goldenCorrupt, type Seal, verifySeal } from './golden-seal.ts';
+import { notSigned, readSignature, requireTrusted } from './golden-signature.ts';
 import { type GoldenLayout, goldenDirectory, goldenLayout } from './instance-layout.ts';
+import type { MemoryHolds } from './memory-holds.ts';
+import { isRunOn, listReplaced, setAside } from './replaced-goldens.ts';
+import type { SealedDraft } from './seal-draft.ts';
+
+const syncTimeoutMs = 300_000;
 
 /** What a restore needs to know of a golden, beside its images. */
 export const GoldenRecord = z.object({
@@ -21,6 +35,8 @@ export const GoldenRecord = z.object({
   descriptors: z.array(z.string()),
   externalMounts: z.array(z.string()),
   pagesBytes: z.number(),
+  /** Established when the primer was stopped, and closed. */
+  connections: z.array(Connection).default([]),
   /** When the primer was stopped: a clone's clocks go on from there. */
   checkpointedAtMs: z.number(),
   cpuMs: z.number(),
@@ -30,26 +46,54 @@ export const GoldenRecord = z.object({
 export type GoldenRecord = z.infer<typeof GoldenRecord>;
 
 export interface OpenGolden {
+  /** Where the plain files are: of an encrypted golden in a tmpfs of this node, but for `directory` and `manifest`. */
   readonly layout: GoldenLayout;
   readonly record: GoldenRecord;
   readonly seal: Seal;
   /** runc's files of the primer, its names taken out (runc-state.ts). */
   readonly files: { readonly config: string; readonly runcState: string };
+  /** Ids of the keys; absent: not signed, not encrypted. */
+  readonly signedBy?: string;
+  readonly encryptedWith?: string;
 }
 
-/** The goldens of this node. A golden is used only after its files were compared with its manifest. */
+export interface GoldenStoreDeps {
+  readonly paths: DataPaths;
+  readonly memory: MemoryHolds;
+  readonly keys: GoldenKeys;
+}
+
+interface Proven extends HashedGolden {
+  readonly seal: Seal;
+  /** Once it was opened. */
+  open?: OpenGolden;
+}
+
+/** The goldens of this node. A golden is used only after its files were compared with its manifest, and that with its signature. */
 export class GoldenStore {
   readonly #paths: DataPaths;
-  /** Goldens whose files were hashed by this process, with the tree as it was then. */
-  readonly #verified = new Map<GoldenId, { tree: string; open: OpenGolden }>();
-  readonly #verifying = new Map<GoldenId, Promise<OpenGolden>>();
+  readonly #keys: GoldenKeys;
+  readonly #plain: PlainCopies;
+  readonly #drafts: GoldenDrafts;
+  /** Goldens whose files were hashed by this process. */
+  readonly #proven = new Map<GoldenId, Proven>();
+  readonly #verifying = new Map<GoldenId, Promise<Proven>>();
+  readonly #links = new GoldenLinks(this.#proven);
 
-  constructor(paths: DataPaths) {
+  constructor({ paths, memory, keys }: GoldenStoreDeps) {
     this.#paths = paths;
+    this.#keys = keys;
+    this.#plain = new PlainCopies({ paths, memory });
+    this.#drafts = new GoldenDrafts({ paths, keys, plain: this.#plain });
+  }
+
+  /** Whether a golden that is made now is dumped into memory, to be encrypted from there. */
+  get isEncrypting(): boolean {
+    return this.#keys.wrapping !== undefined;
   }
 
   has(golden: GoldenId): boolean {
-    return existsSync(goldenLayout(goldenDirectory(this.#paths, golden)).manifest);
+    return existsSync(this.#layout(golden).manifest);
   }
 
   list(): GoldenId[] {
@@ -61,74 +105,163 @@ export class GoldenStore {
     );
   }
 
-  /** The golden, proven intact: hashed whole on first use, and again whenever a file's inode, size or ctime has changed. */
+  /**
+   * The golden, proven intact: hashed whole on first use, and again whenever a file's inode, size or ctime has changed. An encrypted one is
+   * decrypted into a tmpfs, where its clones share it until it has long been unused. Throws what `verify` throws, encryption_key_missing,
+   * encryption_key_wrong and memory_reserve.
+   */
   async open(golden: GoldenId): Promise<OpenGolden> {
-    const known = this.#verified.get(golden);
-    if (known && this.has(golden) && fingerprintTree(known.open.layout) === known.tree) return known.open;
-    return await this.verify(golden);
+    const proven = this.#known(golden) ?? (await this.#links.afterwards(() => this.#known(golden))) ?? (await this.#prove(golden));
+    const { open, seal } = proven;
+    if (open && (open.encryptedWith === undefined || this.#plain.find(golden, seal.digest))) return open;
+    proven.open = await this.#load(golden, seal);
+    return proven.open;
   }
 
-  /** Hashes every file. Throws golden_missing or golden_corrupt. Callers at the same time share one pass. */
-  verify(golden: GoldenId): Promise<OpenGolden> {
-    const running = this.#verifying.get(golden) ?? this.#verify(golden).finally(() => this.#verifying.delete(golden));
+  /** Hashes every file. Throws golden_missing, golden_corrupt or golden_untrusted. Needs no encryption key. */
+  async verify(golden: GoldenId): Promise<void> {
+    await this.#prove(golden);
+  }
+
+  /** Where a golden's files are put to be finished; see GoldenDrafts. Throws encryption_key_missing. */
+  begin(golden: GoldenId, imageDigest: string, signal: AbortSignal): Promise<GoldenLayout> {
+    return this.#drafts.begin(golden, imageDigest, signal);
+  }
+
+  /** Seals a draft and gives it its final name. It was hashed on the way: its first use need not do it again. */
+  async finish(golden: GoldenId, draft: GoldenLayout, imageDigest: string, signal: AbortSignal): Promise<SealedDraft> {
+    const sealed = await this.#drafts.seal(golden, draft, imageDigest, signal);
+    await Promise.all([this.adopt(golden, draft, sealed.seal), this.#drafts.drop(golden)]);
+    return sealed;
+  }
+
+  /** What `begin` began and will not be finished. */
+  async abandon(golden: GoldenId): Promise<void> {
+    await this.#drafts.abandon(golden);
+  }
+
+  /** Gives a sealed directory its final name, as it is. `seal`: of what was hashed a moment ago. */
+  async adopt(golden: GoldenId, sealed: GoldenLayout, seal: Seal): Promise<void> {
+    const final = this.#layout(golden);
+    const others = this.list().filter((id) => id !== golden);
+    await this.#links.share(golden, sealed, new Map(others.map((id) => [id, this.#layout(id)])));
+    await syncFileSystem(sealed.directory); // a rename may reach the disk before the files
+    mkdirSync(dirname(final.directory), { recursive: true, mode: 0o700 });
+    if (this.has(golden)) setAside(final);
+    else await removeTree(final.directory);
+    renameSync(sealed.directory, final.directory);
+    this.#proven.set(golden, { tree: fingerprintTree(final), layout: final, seal });
+  }
+
+  /** Of files from elsewhere, whole and plain. Throws golden_corrupt, and golden_untrusted where this node wants another signature. */
+  async requireSealed(golden: GoldenId, layout: GoldenLayout): Promise<Seal> {
+    const seal = await verifySeal(layout, golden);
+    if (this.#keys.trusted) requireTrusted(this.#keys.trusted, layout.directory, seal.digest, golden);
+    return seal;
+  }
+
+  /** Of files from elsewhere that nobody sealed. Throws golden_untrusted where this node wants signatures: to sign them would be to vouch for them. */
+  requireUnsignedAllowed(golden: GoldenId): void {
+    if (this.#keys.trusted) throw notSigned(golden);
+  }
+
+  /** Of the image below the golden. Needs no key. Undefined when its files do not tell: then no clone can be made of it either. */
+  imageDigest(golden: GoldenId): string | undefined {
+    const layout = this.#layout(golden);
+    try {
+      return readHeader(layout.directory)?.imageDigest ?? readRecord(layout, golden).imageDigest;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Of an encrypted golden the key goes first: whatever happens then, nobody reads it any more. */
+  async remove(golden: GoldenId): Promise<void> {
+    this.#proven.delete(golden);
+    const { directory } = this.#layout(golden);
+    destroyDataKey(directory);
+    await this.abandon(golden);
+    await this.#plain.drop(golden);
+    await this.#links.remove([directory]);
+  }
+
+  /** Removes files that gave way to others, once nothing runs on them. */
+  async dropReplaced(): Promise<void> {
+    const unused = listReplaced(this.#paths).filter((replaced) => !isRunOn(this.#paths, replaced));
+    const directories = unused.map(({ directory }) => directory);
+    directories.forEach(destroyDataKey);
+    await this.#links.remove(directories);
+  }
+
+  /** Gives back the memory of encrypted goldens that nothing runs on. */
+  async dropIdle(idleMs: number): Promise<void> {
+    await this.#plain.dropIdle(idleMs);
+  }
+
+  #layout(golden: GoldenId): GoldenLayout {
+    return goldenLayout(goldenDirectory(this.#paths, golden));
+  }
+
+  /** What was proven of a golden, as long as its files lie there as they did then. */
+  #known(golden: GoldenId): Proven | undefined {
+    const known = this.#proven.get(golden);
+    return known && this.has(golden) && fingerprintTree(this.#layout(golden)) === known.tree ? known : undefined;
+  }
+
+  /** Callers at the same time share one pass. */
+  #prove(golden: GoldenId): Promise<Proven> {
+    const running = this.#verifying.get(golden) ?? this.#hash(golden).finally(() => this.#verifying.delete(golden));
     this.#verifying.set(golden, running);
     return running;
   }
 
-  /** Gives a directory its final name. It was hashed for the seal a moment ago, so its first use need not hash it again. */
-  async adopt(golden: GoldenId, sealed: GoldenLayout): Promise<void> {
-    const directory = goldenDirectory(this.#paths, golden);
-    await removeTree(directory);
-    renameSync(sealed.directory, directory);
-    const open = this.peek(golden);
-    if (open) this.#verified.set(golden, { tree: fingerprintTree(open.layout), open });
-  }
-
-  /** A fresh directory beside the final one; one that a crash left is removed. */
-  async begin(golden: GoldenId): Promise<GoldenLayout> {
-    const layout = goldenLayout(`${goldenDirectory(this.#paths, golden)}.partial`);
-    await removeTree(layout.directory);
-    mkdirSync(layout.image, { recursive: true, mode: 0o700 });
-    return layout;
-  }
-
-  /** What the golden's own record and manifest say, unproven. Undefined when it is not there. */
-  peek(golden: GoldenId): OpenGolden | undefined {
-    if (!this.has(golden)) return undefined;
-    const layout = goldenLayout(goldenDirectory(this.#paths, golden));
-    return {
-      layout,
-      record: GoldenRecord.parse(JSON.parse(readFileSync(layout.record, 'utf8'))),
-      seal: readSeal(layout),
-      files: { config: readFileSync(layout.config, 'utf8'), runcState: readFileSync(layout.runcState, 'utf8') },
-    };
-  }
-
-  async remove(golden: GoldenId): Promise<void> {
-    this.#verified.delete(golden);
-    const directory = goldenDirectory(this.#paths, golden);
-    await removeTree(`${directory}.partial`);
-    await removeTree(directory);
-  }
-
-  async #verify(golden: GoldenId): Promise<OpenGolden> {
-    this.#verified.delete(golden);
-    const layout = goldenLayout(goldenDirectory(this.#paths, golden));
+  async #hash(golden: GoldenId): Promise<Proven> {
+    this.#proven.delete(golden);
+    const layout = this.#layout(golden);
     if (!this.has(golden)) {
       throw new ThawError('golden_missing', `golden ${golden} is not on this node (${layout.directory})`, {
         fix: 'Take a new golden of the template.',
       });
     }
     const tree = fingerprintTree(layout); // before hashing: a change meanwhile shows at the next use
-    await verifySeal(layout, golden);
-    const open = this.peek(golden);
-    if (!open)
-      throw new ThawError('golden_missing', `golden ${golden} went away while it was verified`, {
-        fix: 'Take a new golden of the template.',
-      });
-    this.#verified.set(golden, { tree, open });
-    return open;
+    const proven: Proven = { tree, layout, seal: await this.requireSealed(golden, layout) };
+    this.#proven.set(golden, proven);
+    return proven;
   }
+
+  async #load(golden: GoldenId, seal: Seal): Promise<OpenGolden> {
+    const onDisk = this.#layout(golden);
+    const header = readHeader(onDisk.directory);
+    const layout = header ? await this.#reveal(golden, header, seal) : onDisk;
+    const signedBy = readSignature(onDisk.directory, golden)?.keyId;
+    return {
+      layout,
+      record: readRecord(layout, golden),
+      seal,
+      files: { config: readFileSync(layout.config, 'utf8'), runcState: readFileSync(layout.runcState, 'utf8') },
+      ...(signedBy === undefined ? {} : { signedBy }),
+      ...(header ? { encryptedWith: header.keyId } : {}),
+    };
+  }
+
+  async #reveal(golden: GoldenId, header: EncryptionHeader, seal: Seal): Promise<GoldenLayout> {
+    const { directory, manifest } = this.#layout(golden);
+    const plain = await this.#plain.open(golden, seal.digest, seal.sizeBytes, async (copy) => {
+      const key = await openDataKey(this.#keys.wrapping, directory, header);
+      await decryptGolden(key, header, directory, copy);
+    });
+    return { ...goldenLayout(plain), directory, manifest };
+  }
+}
+
+async function syncFileSystem(directory: string): Promise<void> {
+  await run(['sync', '--file-system', directory], { timeoutMs: syncTimeoutMs });
+}
+
+function readRecord({ record }: GoldenLayout, golden: GoldenId): GoldenRecord {
+  const parsed = GoldenRecord.safeParse(JSON.parse(readFileSync(record, 'utf8')));
+  if (!parsed.success) throw goldenCorrupt(golden, record, 'is no record of a golden of this version');
+  return { ...parsed.data, golden }; // one that was imported keeps its files to the bit, and with them the id it had elsewhere
 }
 
 function readNames(directory: string): string[] {

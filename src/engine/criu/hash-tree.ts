@@ -24,13 +24,13 @@ const readAsync = promisify(read);
 
 /**
  * Everything below a directory with the hash of its content, in walkTree's order. Times are left out, so that a copy is equal; extended
- * attributes, too, as they mean nothing in what we keep.
+ * attributes, too, as they mean nothing in what we keep. Files in `known` were hashed while they were written, by path.
  */
-export async function* hashTree(root: string, signal?: AbortSignal): AsyncGenerator<HashedEntry> {
+export async function* hashTree(root: string, signal?: AbortSignal, known?: ReadonlyMap<string, string>): AsyncGenerator<HashedEntry> {
   const pending: Promise<HashedEntry>[] = [];
   for (const entry of walkTree(root)) {
     signal?.throwIfAborted();
-    const hashed = hashEntry(entry);
+    const hashed = hashEntry(entry, known);
     hashed.catch(() => {}); // told when its turn comes; by then another may have ended this
     pending.push(hashed);
     const [first] = pending;
@@ -42,16 +42,16 @@ export async function* hashTree(root: string, signal?: AbortSignal): AsyncGenera
   for (const hashed of pending) yield await hashed;
 }
 
-async function hashEntry({ path, location, stats }: TreeEntry): Promise<HashedEntry> {
+async function hashEntry({ path, location, stats }: TreeEntry, known: ReadonlyMap<string, string> | undefined): Promise<HashedEntry> {
   const type = typeOf(stats);
   const common = { path, type, mode: Number(stats.mode), uid: Number(stats.uid), gid: Number(stats.gid) };
   if (type === 'link') return { ...common, size: 0, content: readlinkSync(location, { encoding: 'buffer' }).toString('latin1') };
   if (type !== 'file') return { ...common, size: 0, content: '' };
-  return { ...common, size: Number(stats.size), content: await hashFile(location, Number(stats.size)) };
+  return { ...common, size: Number(stats.size), content: known?.get(path) ?? (await hashFile(location, Number(stats.size))) };
 }
 
 /** Opened before anything is waited for, as the location is good no longer. What is no file any more neither blocks nor leads elsewhere. */
-async function hashFile(location: Buffer, size: number): Promise<string> {
+export async function hashFile(location: Buffer, size: number): Promise<string> {
   const fd = openSync(location, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const hash = createHash('sha256');

@@ -10,7 +10,7 @@ import { readLog } from './conmon.ts';
 import { readEndedLog } from './ended-logs.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
 import { instanceLayout } from './instance-layout.ts';
-import { isRunning, readInstanceRecord } from './instance-record.ts';
+import { type InstanceRecord, isRunning, readInstanceRecord } from './instance-record.ts';
 import { createRunc } from './runc.ts';
 
 export type AccessDeps = Pick<CriuDeps, 'paths' | 'tag'> & { readonly sandboxes: Pick<CriuDeps['sandboxes'], 'setEgress'> };
@@ -36,10 +36,13 @@ export function openInstanceAccess(options: AccessDeps, cgroupHost: CgroupHost =
   };
 }
 
-export function requireRunning(deps: Pick<CriuDeps, 'paths'>, id: InstanceId): void {
-  if (!isRunning(readInstanceRecord(instanceLayout(deps.paths, id)))) throw notHere(id);
+/** Throws instance_not_found. */
+export function requireRunning(deps: Pick<CriuDeps, 'paths'>, id: InstanceId): InstanceRecord {
+  const record = readInstanceRecord(instanceLayout(deps.paths, id));
+  if (!isRunning(record)) throw notHere(id);
+  return record;
 }
 
-export function notHere(id: InstanceId): ThawError {
+function notHere(id: InstanceId): ThawError {
   return new ThawError('instance_not_found', `${id} does not run on this node`, { fix: 'List the instances; it may have ended.' });
 }

@@ -1,5 +1,7 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DataPaths } from '#src/platform/config.ts';
+import { isErrnoError } from '#src/platform/errno.ts';
 import { type GoldenId, InstanceId, splitGoldenId } from '#src/platform/ids.ts';
 
 /** Where one instance's files lie. On disk, so that reconcile finds what a crash left. */
@@ -91,6 +93,16 @@ export function boundDirectory(paths: DataPaths): string {
 /** conmon writes one file an ended instance, named by its id, holding the exit code. */
 export function exitsDirectory(paths: DataPaths): string {
   return join(paths.run, 'exits');
+}
+
+/** Instances that something in this directory is named after; none when there is no such directory. */
+export function readInstanceIds(directory: string): InstanceId[] {
+  try {
+    return readdirSync(directory).filter(isInstanceId);
+  } catch (error) {
+    if (isErrnoError(error, 'ENOENT')) return [];
+    throw error;
+  }
 }
 
 export function isInstanceId(name: string): name is InstanceId {

@@ -10,6 +10,8 @@ const InstanceRecord = z.object({
   id: InstanceId,
   bootId: z.string(),
   golden: GoldenId.optional(),
+  /** Of the golden's files that it runs on: others may take their place meanwhile. */
+  goldenDigest: z.string().exactOptional(),
   imageDigest: z.string(),
   workload: Workload,
   address: z.string(),

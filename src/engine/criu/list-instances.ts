@@ -1,20 +1,19 @@
-import { existsSync, readdirSync } from 'node:fs';
 import type { EngineInstance } from '#src/engine/engine.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { isFrozen, listChildCgroups } from './cgroups.ts';
 import { allInstancesCgroup, type CriuDeps, instanceCgroup } from './engine-deps.ts';
-import { exitsDirectory, instanceLayout, isInstanceId } from './instance-layout.ts';
+import { exitsDirectory, instanceLayout, isInstanceId, readInstanceIds } from './instance-layout.ts';
 import { isRunning, readBoundRecord, readInstanceRecord } from './instance-record.ts';
 
 /** The ground truth: whatever carries an instance id on this node, by its directory, sandbox, cgroup or exit file. */
 export async function listInstances(deps: CriuDeps): Promise<EngineInstance[]> {
-  const names = [
-    ...readNames(deps.paths.instances),
+  const ids = [
+    ...readInstanceIds(deps.paths.instances),
     ...(await deps.sandboxes.list()),
-    ...listChildCgroups(allInstancesCgroup(deps)),
-    ...readNames(exitsDirectory(deps.paths)),
+    ...listChildCgroups(allInstancesCgroup(deps)).filter(isInstanceId),
+    ...readInstanceIds(exitsDirectory(deps.paths)),
   ];
-  return [...new Set(names.filter(isInstanceId))].sort().map((id) => describeInstance(deps, id));
+  return [...new Set(ids)].sort().map((id) => describeInstance(deps, id));
 }
 
 function describeInstance(deps: CriuDeps, id: InstanceId): EngineInstance {
@@ -24,8 +23,4 @@ function describeInstance(deps: CriuDeps, id: InstanceId): EngineInstance {
   const bound = readBoundRecord(layout);
   const state = !isRunning(record) ? 'exited' : isFrozen(instanceCgroup(deps, id)) ? 'paused' : 'running';
   return { id, state, address: record.address, ...(record.golden ? { golden: record.golden } : {}), ...(bound ? { boundTo: bound } : {}) };
-}
-
-function readNames(directory: string): string[] {
-  return existsSync(directory) ? readdirSync(directory) : [];
 }

@@ -1,20 +1,20 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { readMounts } from '#src/platform/mountinfo.ts';
-import { run } from '#src/platform/subprocess.ts';
 import { makeCgroupMountPoints } from './cgroup-mounts.ts';
 import { limitAllInstances, makeCgroup, removeCgroup } from './cgroups.ts';
 import { allInstancesCgroup, type CriuDeps, criuConfigFile, criuOptions, criuRunDirectory } from './engine-deps.ts';
 import { boundDirectory, exitsDirectory, runcRoot } from './instance-layout.ts';
 import { primeKdat } from './kdat.ts';
 import { readMemoryInfo } from './node-reserve.ts';
-import { isMounted, unmount } from './overlay.ts';
+import { unmount } from './overlay.ts';
+import { mountPrivateTmpfs } from './tmpfs.ts';
 
 /** Makes what all instances share: directories, our tmpfs, CRIU's options, the parent cgroup, bridge and firewall. Idempotent; safe under live instances. */
 export async function setUpNode(deps: CriuDeps): Promise<void> {
   for (const directory of [deps.paths.dataDir, deps.paths.instances, deps.paths.goldens, deps.paths.logs, deps.paths.run]) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
-  if (!isMounted(deps.paths.run)) await mountRunTmpfs(deps.paths.run);
+  await mountPrivateTmpfs(deps.paths.run, 'thaw-run', 'noexec,size=256m');
   for (const directory of [runcRoot(deps.paths), boundDirectory(deps.paths), exitsDirectory(deps.paths), criuRunDirectory(deps)])
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   makeCgroupMountPoints(deps.paths);
@@ -33,14 +33,4 @@ export async function tearDownNode(deps: CriuDeps): Promise<void> {
   const ours = readMounts().filter(({ mountPoint }) => mountPoint.startsWith(`${deps.paths.dataDir}/`));
   for (const { mountPoint } of ours.reverse()) await unmount(mountPoint);
   rmSync(deps.paths.run, { recursive: true, force: true });
-}
-
-/** Never swapped where the kernel can promise it (6.4): bindings hold secrets. */
-async function mountRunTmpfs(path: string): Promise<void> {
-  const options = 'mode=0700,size=256m,nosuid,nodev,noexec';
-  try {
-    await run(['mount', '-t', 'tmpfs', '-o', `${options},noswap`, 'thaw-run', path], { timeoutMs: 10_000 });
-  } catch {
-    await run(['mount', '-t', 'tmpfs', '-o', options, 'thaw-run', path], { timeoutMs: 10_000 });
-  }
 }

@@ -41,6 +41,21 @@ export const capabilities = [
   'CAP_SYS_CHROOT',
 ];
 
+/** As runc and podman hide them: what the kernel tells of the host, and not of the container alone. */
+export const maskedPaths = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+];
+export const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
 /** Where each instance's own files appear. CRIU treats them as external mounts: a clone gets its own source for each. */
 export function externalMounts(sandbox: Sandbox, cgroupMounts: readonly ExternalMount[]): ExternalMount[] {
   return [
@@ -93,19 +108,8 @@ export function buildSpec(input: SpecInput): object {
         { type: 'network', path: sandbox.netnsPath },
       ],
       seccomp: input.seccomp,
-      maskedPaths: [
-        '/proc/acpi',
-        '/proc/asound',
-        '/proc/kcore',
-        '/proc/keys',
-        '/proc/latency_stats',
-        '/proc/timer_list',
-        '/proc/timer_stats',
-        '/proc/sched_debug',
-        '/proc/scsi',
-        '/sys/firmware',
-      ],
-      readonlyPaths: ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'],
+      maskedPaths,
+      readonlyPaths,
     },
   };
 }

@@ -3,9 +3,10 @@ import type { EngineProbe } from '#src/engine/engine.ts';
 import type { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import { run } from '#src/platform/subprocess.ts';
 import type { CriuDeps } from './engine-deps.ts';
+import { readCpuFlags, readLsm } from './host-facts.ts';
 import { readDiskFreeBytes, readMemoryInfo } from './node-reserve.ts';
 
-/** Versions that a golden depends on. Throws when CRIU or runc can not be run. */
+/** What a golden depends on. Throws when CRIU or runc can not be run. */
 export async function readFingerprint(deps: Pick<CriuDeps, 'criu' | 'runc' | 'cgroupHost'>): Promise<NodeFingerprint> {
   const criu = await run([deps.criu, '--version'], { timeoutMs: 5000, env: deps.runc.env });
   const runc = await deps.runc.run(['--version'], { timeoutMs: 5000 });
@@ -16,6 +17,8 @@ export async function readFingerprint(deps: Pick<CriuDeps, 'criu' | 'runc' | 'cg
     criu: /Version:\s*(\S+)/.exec(criu.stdout)?.[1] ?? 'unknown',
     runc: /runc version (\S+)/.exec(runc.stdout)?.[1] ?? 'unknown',
     cgroup: deps.cgroupHost.version,
+    cpuFlags: readCpuFlags(),
+    lsm: readLsm(),
   };
 }
 

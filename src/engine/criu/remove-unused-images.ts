@@ -1,7 +1,6 @@
-import { existsSync, readdirSync } from 'node:fs';
 import type { CriuDeps } from './engine-deps.ts';
 import type { GoldenStore } from './golden-store.ts';
-import { instanceLayout, isInstanceId } from './instance-layout.ts';
+import { instanceLayout, readInstanceIds } from './instance-layout.ts';
 import { readInstanceRecord } from './instance-record.ts';
 
 /**
@@ -10,10 +9,9 @@ import { readInstanceRecord } from './instance-record.ts';
  */
 export async function removeUnusedImages(deps: CriuDeps, goldens: GoldenStore): Promise<void> {
   if (deps.memory.isHolding()) return; // a start may have fetched its image and not recorded it yet: the next removal looks again
-  const ids = existsSync(deps.paths.instances) ? readdirSync(deps.paths.instances).filter(isInstanceId) : [];
   const used = new Set([
-    ...goldens.list().map((golden) => goldens.peek(golden)?.record.imageDigest),
-    ...ids.map((id) => readInstanceRecord(instanceLayout(deps.paths, id))?.imageDigest),
+    ...goldens.list().map((golden) => goldens.imageDigest(golden)),
+    ...readInstanceIds(deps.paths.instances).map((id) => readInstanceRecord(instanceLayout(deps.paths, id))?.imageDigest),
   ]);
   for (const { digest } of await deps.images.list()) if (!used.has(digest)) await deps.images.remove(digest);
 }

@@ -1,3 +1,5 @@
+import { ghostLimitBytes } from './engine-deps.ts';
+
 /** What CRIU needs to know to fill one clone. Paths are absolute. */
 export interface RestoreCommand {
   readonly criu: string;
@@ -48,7 +50,7 @@ function criuArguments(command: RestoreCommand): string[] {
     ...command.externalMounts.flatMap(({ destination, source }) => ['--external', `mnt[${destination}]:${source}`]),
     ...['--external', `mnt[/dev/null]:${command.nullDevice}`], // runc's masked files
     ...['--inherit-fd', `fd[${netnsFd}]:extRootNetNS`, ...pipes],
-    ...['--manage-cgroups=ignore', '--tcp-close', '--file-locks', '--ghost-limit', '67108864'],
+    ...['--manage-cgroups=ignore', '--tcp-close', '--file-locks', '--ghost-limit', String(ghostLimitBytes)],
     ...['--restore-detached', '--pidfile', command.pidFile, '--log-file', 'restore.log', '-v1'],
   ];
 }

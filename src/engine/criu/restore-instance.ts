@@ -73,6 +73,7 @@ async function fillInstance(
     id,
     bootId: deps.bootId,
     golden: golden.record.golden,
+    goldenDigest: golden.seal.digest,
     imageDigest,
     workload,
     address: sandbox.address,

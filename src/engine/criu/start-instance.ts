@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import type { StartedInstance } from '#src/engine/engine.ts';
+import type { StartedInstance, StartOptions } from '#src/engine/engine.ts';
 import type { Workload } from '#src/engine/workload.ts';
 import { elapsedMs } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
@@ -10,7 +10,9 @@ import { makeCgroup } from './cgroups.ts';
 import { awaitStarted, startConmon } from './conmon.ts';
 import { destroyInstance } from './destroy-instance.ts';
 import { type CriuDeps, criuConfigFile, instanceCgroup } from './engine-deps.ts';
+import { ensureExactImage } from './images/exact-image.ts';
 import { resolveUser } from './images/resolve-user.ts';
+import type { PreparedImage } from './images/stored-image.ts';
 import { exitsDirectory, instanceLayout } from './instance-layout.ts';
 import { type InstanceRecord, isRunning, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
 import { requireDisk } from './node-reserve.ts';
@@ -23,14 +25,20 @@ const createTimeoutMs = 30_000;
 const minimumDiskBytes = 64 * 1024 * 1024;
 
 /** Pulls the image when it is not there, makes a sandbox and runs the command by runc under conmon. Cleans up when it fails. */
-export async function startInstance(deps: CriuDeps, workload: Workload, id: InstanceId, signal: AbortSignal): Promise<StartedInstance> {
+export async function startInstance(
+  deps: CriuDeps,
+  workload: Workload,
+  id: InstanceId,
+  signal: AbortSignal,
+  { imageDigest }: StartOptions = {},
+): Promise<StartedInstance> {
   const layout = instanceLayout(deps.paths, id);
   const existing = readInstanceRecord(layout);
   if (isRunning(existing)) return { address: existing.address, timingsMs: existing.timingsMs };
   await destroyInstance(deps, id); // what a crash left half-made
   try {
     const { memoryBytes } = workload.resources;
-    const record = await deps.memory.hold(`the start of ${id}`, memoryBytes, () => startFresh(deps, workload, id, signal));
+    const record = await deps.memory.hold(`the start of ${id}`, memoryBytes, () => startFresh(deps, workload, id, imageDigest, signal));
     return { address: record.address, timingsMs: record.timingsMs };
   } catch (error) {
     await destroyInstance(deps, id);
@@ -38,11 +46,19 @@ export async function startInstance(deps: CriuDeps, workload: Workload, id: Inst
   }
 }
 
-async function startFresh(deps: CriuDeps, workload: Workload, id: InstanceId, signal: AbortSignal): Promise<InstanceRecord> {
+async function startFresh(
+  deps: CriuDeps,
+  workload: Workload,
+  id: InstanceId,
+  imageDigest: string | undefined,
+  signal: AbortSignal,
+): Promise<InstanceRecord> {
   const layout = instanceLayout(deps.paths, id);
   requireDisk(`the start of ${id}`, deps.paths.instances, minimumDiskBytes, deps.diskReserveBytes);
   const startedAt = performance.now();
-  const image = await deps.images.ensure(workload.image, signal);
+  const image = await (imageDigest === undefined
+    ? deps.images.ensure(workload.image, signal)
+    : findImage(deps, workload, imageDigest, signal));
   const imageMs = elapsedMs(startedAt);
   const user = await resolveUser(image.rootfs, workload.user ?? image.config.user);
 
@@ -85,6 +101,12 @@ async function startFresh(deps: CriuDeps, workload: Workload, id: InstanceId, si
   const record = { ...partial, timingsMs, process: process ?? { pid, startTicks: 0 } }; // ended already: startTicks 0 matches nothing
   writeInstanceRecord(layout, record);
   return record;
+}
+
+/** The one that is here already, whatever its reference stands for by now: it may have been a directory. */
+async function findImage({ images }: CriuDeps, { image }: Workload, digest: string, signal: AbortSignal): Promise<PreparedImage> {
+  const fix = 'Bring that image back to where the template says, or capture a new golden.';
+  return images.find(digest) ?? (await ensureExactImage(images, image, digest, fix, signal));
 }
 
 async function createAndStart(deps: CriuDeps, workload: Workload, id: InstanceId, signal: AbortSignal): Promise<number> {

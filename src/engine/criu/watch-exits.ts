@@ -1,11 +1,10 @@
-import { readdirSync, watch } from 'node:fs';
+import { watch } from 'node:fs';
 import type { InstanceExit } from '#src/engine/engine.ts';
-import { isErrnoError } from '#src/platform/errno.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { readUsage } from './cgroups.ts';
 import { readExitCode } from './conmon.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
-import { exitsDirectory, instanceLayout, isInstanceId } from './instance-layout.ts';
+import { exitsDirectory, instanceLayout, readInstanceIds } from './instance-layout.ts';
 import { readInstanceRecord } from './instance-record.ts';
 
 const sweepMs = 500; // inotify tells within milliseconds; the sweep is for what it lost
@@ -23,7 +22,7 @@ export function watchExits(deps: CriuDeps, { isExpected, evictions }: ExitView, 
   const directory = exitsDirectory(deps.paths);
   const told = new Set<InstanceId>();
   const sweep = () => {
-    const present = readEnded(directory);
+    const present = readInstanceIds(directory);
     for (const id of told) if (!present.includes(id)) told.delete(id);
     for (const id of present) {
       if (told.has(id) || isExpected(id)) continue;
@@ -51,13 +50,4 @@ function describeExit(deps: CriuDeps, id: InstanceId, evicted: string | undefine
   if (!record || record.dumped || exitCode === undefined) return undefined;
   const oomKilled = readUsage(instanceCgroup(deps, id)).oomKills > 0;
   return { id, exitCode, oomKilled, ...(evicted === undefined ? {} : { evicted }) };
-}
-
-function readEnded(directory: string): InstanceId[] {
-  try {
-    return readdirSync(directory).filter(isInstanceId);
-  } catch (error) {
-    if (isErrnoError(error, 'ENOENT')) return [];
-    throw error;
-  }
 }

@@ -1,7 +1,20 @@
 import { type ProblemCode, ThawError } from '#src/platform/errors.ts';
 import type { GoldenId } from '#src/platform/ids.ts';
 
-export type FaultyCall = 'start' | 'checkpoint' | 'prime' | 'restore' | 'bind' | 'hook' | 'pause' | 'resume' | 'destroy' | 'exec';
+export type FaultyCall =
+  | 'start'
+  | 'checkpoint'
+  | 'inspect'
+  | 'prime'
+  | 'restore'
+  | 'bind'
+  | 'hook'
+  | 'pause'
+  | 'resume'
+  | 'destroy'
+  | 'export'
+  | 'import'
+  | 'exec';
 
 /** What shall go wrong in a memory engine, set while it runs. A fault strikes before its call has changed anything. `hook`: one that the workload has, of any kind. */
 export class MemoryFaults {

@@ -1,17 +1,27 @@
 import { cpus } from 'node:os';
+import type { CheckpointReport } from '#src/engine/checkpoint-report.ts';
 import type {
   Binding,
   BoundInstance,
   Checkpoint,
+  CheckpointOptions,
   Engine,
   EngineInstance,
   EngineProbe,
   ExecResult,
+  ExportedGolden,
+  ExportOptions,
+  GoldenDisk,
+  ImportedGolden,
   InstanceExit,
   InstanceStats,
   RestoredInstance,
+  RunPhase,
   StartedInstance,
 } from '#src/engine/engine.ts';
+import type { GoldenPlace } from '#src/engine/golden-place.ts';
+import type { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
+import type { ScanReport } from '#src/engine/scan-report.ts';
 import type { Workload } from '#src/engine/workload.ts';
 import { type Clock, elapsedMs } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
@@ -24,6 +34,7 @@ import { SimulatedGoldens, simulatedFingerprint } from './simulated-goldens.ts';
 import { callSimulatedBindHook, callSimulatedHook } from './simulated-hooks.ts';
 import { instanceMemoryBytes, keepBinding, listedInstance, newApp, snapshotApp, startedInstance } from './simulated-instance.ts';
 import { SimulatedNode } from './simulated-node.ts';
+import { refuseCheckpoint, simulatedReport } from './simulated-report.ts';
 import { readSwitches } from './switches.ts';
 
 export interface MemoryTimings {
@@ -32,6 +43,8 @@ export interface MemoryTimings {
   checkpointMs: number;
   restoreMs: number;
   bindMs: number;
+  /** Of each phase of an export or import. Default 0. */
+  moveMs?: number;
 }
 
 export interface MemoryEngineOptions {
@@ -41,6 +54,7 @@ export interface MemoryEngineOptions {
   readonly listen?: boolean;
   /** Of the simulated node; each instance takes `instanceMemoryBytes` of it. Default 1 TiB. */
   readonly memoryBytes?: number;
+  readonly fingerprint?: NodeFingerprint;
 }
 
 export function createMemoryEngine(options: MemoryEngineOptions): MemoryEngine {
@@ -58,6 +72,8 @@ export function createMemoryEngine(options: MemoryEngineOptions): MemoryEngine {
 export class MemoryEngine implements Engine {
   /** May be changed at any time; calls under way keep theirs. */
   readonly timings: MemoryTimings;
+  /** May be replaced at any time, as an upgrade of the machine does it. Goldens that were made under another kernel are not restored then. */
+  fingerprint: NodeFingerprint;
   readonly faults = new MemoryFaults();
   readonly #clock: Clock;
   readonly #memoryBytes: number;
@@ -68,8 +84,9 @@ export class MemoryEngine implements Engine {
   /** One call at a time for each instance, so that a repeated call finds what the first has made. */
   readonly #turns = new KeyedMutex();
 
-  constructor({ clock, timings, listen = true, memoryBytes = 2 ** 40 }: MemoryEngineOptions) {
+  constructor({ clock, timings, listen = true, memoryBytes = 2 ** 40, fingerprint = simulatedFingerprint }: MemoryEngineOptions) {
     this.timings = { ...timings };
+    this.fingerprint = fingerprint;
     this.#clock = clock;
     this.#memoryBytes = memoryBytes;
     this.#hookDeps = { clock, faults: this.faults };
@@ -86,7 +103,7 @@ export class MemoryEngine implements Engine {
     return {
       ok: true,
       problems: [],
-      fingerprint: simulatedFingerprint,
+      fingerprint: this.fingerprint,
       capacity: { ...memory, diskFreeBytes: 2 ** 40, cpus: cpus().length },
     };
   }
@@ -103,19 +120,28 @@ export class MemoryEngine implements Engine {
     });
   }
 
-  checkpoint(id: InstanceId, golden: GoldenId, signal?: AbortSignal): Promise<Checkpoint> {
+  checkpoint(id: InstanceId, golden: GoldenId, signal?: AbortSignal, { replace = false }: CheckpointOptions = {}): Promise<Checkpoint> {
     return this.#turns.run(id, async () => {
-      const sealed = this.#goldens.sealed(golden);
+      if (replace) this.faults.forgetGolden(golden); // files of before
+      const sealed = replace ? undefined : this.#goldens.sealed(golden);
       if (sealed) return sealed;
-      this.#node.requireAlive(id);
+      const before = this.#node.requireAlive(id);
       this.faults.strike('checkpoint', `${id} into ${golden}`);
+      refuseCheckpoint(before);
       const { checkpointMs } = this.timings;
       const checkpointedAtMs = this.#clock.nowMs();
       await simulateDelay(this.#clock, checkpointMs, `the checkpoint of ${id} into ${golden}`, signal);
       const primer = this.#node.requireAlive(id);
       this.#node.remove(primer);
-      return this.#goldens.seal(golden, snapshotApp(primer, this.#clock.nowMs()), { dumpMs: checkpointMs, checkpointedAtMs });
+      const { fingerprint } = this;
+      return this.#goldens.seal(golden, snapshotApp(primer, this.#clock.nowMs()), { dumpMs: checkpointMs, checkpointedAtMs, fingerprint });
     });
+  }
+
+  async inspect(id: InstanceId): Promise<CheckpointReport> {
+    const instance = this.#node.requireAlive(id);
+    this.faults.strike('inspect', id);
+    return simulatedReport(instance);
   }
 
   prime(golden: GoldenId, id: InstanceId): Promise<void> {
@@ -133,6 +159,7 @@ export class MemoryEngine implements Engine {
       if (existing) return startedInstance(existing, startedAt);
       try {
         const { app, checkpointedAtMs } = this.#goldens.open(golden);
+        this.#goldens.requireKernel(golden, this.fingerprint);
         this.faults.strike('restore', `${id} from ${golden}`);
         const { THAW_SIMULATE_RESTORE_MS: restoreMs = this.timings.restoreMs } = readSwitches('app_start_failed', app.workload.env);
         await simulateDelay(this.#clock, restoreMs, `the restore of ${id} from ${golden}`, signal);
@@ -214,8 +241,32 @@ export class MemoryEngine implements Engine {
     this.#goldens.open(golden);
   }
 
+  scanGolden(golden: GoldenId, canaries: readonly string[]): Promise<ScanReport> {
+    return this.#goldens.scan(golden, canaries);
+  }
+
+  async exportGolden(golden: GoldenId, to: GoldenPlace, { overwrite }: ExportOptions, phase: RunPhase): Promise<ExportedGolden> {
+    this.faults.strike('export', `${golden} to ${to.text}`);
+    await this.#phases(['pack', 'push'], `the export of ${golden}`, phase);
+    return this.#goldens.export(golden, to, overwrite);
+  }
+
+  async importGolden(workload: Workload, golden: GoldenId, from: GoldenPlace, phase: RunPhase): Promise<ImportedGolden> {
+    this.faults.strike('import', `${golden} from ${from.text}`);
+    await this.#phases(['fetch', 'unpack', 'seal'], `the import of ${golden}`, phase);
+    return this.#goldens.import(golden, from, workload);
+  }
+
+  async #phases(names: readonly string[], what: string, phase: RunPhase): Promise<void> {
+    for (const name of names) await phase(name, (signal) => simulateDelay(this.#clock, this.timings.moveMs ?? 0, what, signal));
+  }
+
   async removeGolden(golden: GoldenId): Promise<void> {
     this.#goldens.remove(golden);
+  }
+
+  async goldenDisk(): Promise<GoldenDisk> {
+    return this.#goldens.disk();
   }
 
   async listGoldens(): Promise<GoldenId[]> {

@@ -55,6 +55,7 @@ async function sendHook(
   const query = new URLSearchParams(path.split('?', 2)[1]);
   const { app } = instance;
   app.hookCalls = [...app.hookCalls, { path: path.split('?', 1)[0] ?? '', isTokenRight: true, body: bodyOf(instance, name) }];
+  if (query.get('reseed') === '1' && instance.identity) app.id = instance.identity.seed;
   const sleepMs = Number(query.get('sleepMs'));
   await simulateDelay(clock, Math.min(sleepMs, timeoutMs), `the ${name} hook of ${instance.id}`, signal);
   const status = Number(query.get('status') ?? 200);

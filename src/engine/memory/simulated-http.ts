@@ -48,9 +48,9 @@ function listHookCalls({ app }: SimulatedInstance): SimulatedAnswer {
   return { status: 200, body: `${JSON.stringify(app.hookCalls)}\n` };
 }
 
-/** For `unique`: differs between clones, unless `APP_SAME_ID=1` makes the app one that keeps what it made at its start. */
+/** For `unique`: differs between clones, unless `APP_SAME_ID=1` makes the app one that keeps what it made at its start until a hook with `?reseed=1`. */
 function answerId({ app, identity }: SimulatedInstance): SimulatedAnswer {
-  const id = app.workload.env.APP_SAME_ID === '1' ? app.token : (identity?.seed ?? app.token);
+  const id = app.workload.env.APP_SAME_ID === '1' ? (app.id ?? app.token) : (identity?.seed ?? app.token);
   return { status: 200, body: `${createHash('sha256').update(id).digest('hex')}\n` };
 }
 

@@ -16,6 +16,8 @@ export interface AppState {
   readonly workload: Workload;
   /** Made at the cold start: equal in all clones of one golden, so that a cold start can not pass for a clone. */
   readonly token: string;
+  /** What it is known by, once a hook has made it anew. */
+  id?: string;
   /** How many answers were given. */
   counter: number;
   allocatedBytes: number;

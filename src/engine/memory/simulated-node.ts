@@ -9,7 +9,6 @@ import { answerRequest } from './simulated-http.ts';
 import { type AppState, instanceMemoryBytes, print, type SimulatedInstance } from './simulated-instance.ts';
 import type { Switches } from './switches.ts';
 
-const keptLogLength = 65_536;
 const keptLogs = 1000;
 
 /** The machine that a memory engine stands for: its instances, their ports and what has ended. */
@@ -91,7 +90,7 @@ export class SimulatedNode {
   }
 
   #keepLog({ id, log }: SimulatedInstance): void {
-    this.#endedLogs.set(id, log.slice(-keptLogLength));
+    this.#endedLogs.set(id, log);
     const [oldest] = this.#endedLogs.keys();
     if (this.#endedLogs.size > keptLogs && oldest !== undefined) this.#endedLogs.delete(oldest);
   }

@@ -10,6 +10,8 @@ const ms = z
   .exactOptional();
 
 const Switches = z.object({
+  /** What a checkpoint of its primer trips over, in words; a dry run finds it, and the checkpoint fails. */
+  THAW_SIMULATE_CHECKPOINT_FINDING: z.string().min(1).max(200).exactOptional(),
   /** How long each restore takes: a pool that was emptied stays so for a while. */
   THAW_SIMULATE_RESTORE_MS: ms,
   /** How long the bind takes. */

@@ -11,6 +11,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', KEYS[1], ARGV[2], string.format('{"count":%d,"lastAt":%d,"problem":%s}', count, now, ARGV[4]))
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
+local rollout = ARGV[8] .. 'rollout:' .. ARGV[3] -- of the pool, where it changes over to this golden
+if ARGV[3] ~= '' and redis.call('HGET', rollout, 'to') == ARGV[1] then redis.call('HINCRBY', rollout, 'failed', 1) end
 if count == tonumber(ARGV[6]) then
   emit(ARGV[8], now, 'pool.breaker_opened', 'pool', ARGV[3], 'golden', ARGV[1], 'node', ARGV[2], 'reason', ARGV[5])
 end

@@ -26,9 +26,10 @@ for _, number in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
     table.insert(reply, id)
     emit(ARGV[3], now, 'golden.deleted', 'golden', id, 'template', ARGV[1], 'node', redis.call('HGET', golden, 'node'))
   end
-  redis.call('DEL', ARGV[3] .. 'restore-failures:' .. id)
+  redis.call('DEL', ARGV[3] .. 'restore-failures:' .. id, ARGV[3] .. 'golden-builds:' .. id)
+  redis.call('SREM', ARGV[3] .. 'retired-goldens', id)
 end
-redis.call('DEL', KEYS[1], KEYS[3], KEYS[5])
+redis.call('DEL', KEYS[1], KEYS[3], KEYS[5], ARGV[3] .. 'alias-moves:' .. ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('PUBLISH', ARGV[3] .. 'pool-changed', '*')
 if etag then emit(ARGV[3], now, 'template.deleted', 'template', ARGV[1]) end

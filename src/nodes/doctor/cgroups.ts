@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrnoError } from '#src/platform/errno.ts';
+import { messageOf } from '#src/platform/errors.ts';
 import { readMounts } from '#src/platform/mountinfo.ts';
 import { type Condition, type Finding, fail, pass, warn } from './finding.ts';
 import { readText } from './read-text.ts';
@@ -51,7 +52,7 @@ export async function tryGroup(mountPoint: string, controller?: string): Promise
     return undefined;
   } catch (error) {
     if (isErrnoError(error, 'EBUSY')) return `${mountPoint} can not hand ${controller} down, for processes sit in it`;
-    return `${mountPoint} refuses (${error instanceof Error ? error.message : error})`;
+    return `${mountPoint} refuses (${messageOf(error)})`;
   }
 }
 

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { release } from 'node:os';
+import { messageOf } from '#src/platform/errors.ts';
 import { run } from '#src/platform/subprocess.ts';
 import { type Condition, type Finding, fail, pass, warn } from './finding.ts';
 import { parseVersion } from './version.ts';
@@ -13,19 +14,20 @@ export async function checkCriu(findCriu: () => string | undefined): Promise<Fin
   return [judgeCriuVersion(release(), version), judgeCriuCheck(criu, check), judgeKdat(kdat?.type)];
 }
 
-/** What changed in the kernel, and the oldest CRIU that can live with it; the newest change first. No dump of ours works with less than 3.19. */
+/** What changed in the kernel, and the oldest CRIU that can live with it; the newest change first. */
 const criuByKernel = [
   { kernel: 6016, criu: 4002, change: 'SO_PASSCRED is refused on inet sockets since 6.16' },
   { kernel: 6013, criu: 4001, change: 'the vvar mapping is split since 6.13' },
-  { kernel: 0, criu: 3019, change: 'older ones do not know `network-lock skip`, which every dump asks for' },
 ];
+/** Of any kernel. */
+const oldestCriu = { criu: 3019, change: 'older ones do not know `network-lock skip`, which every dump asks for' };
 /** From kernel 6.11 on glibc 2.41 draws random numbers through the vDSO; a CRIU before 4.2 does not know that state. */
 const vdsoRandom = { kernel: 6011, criu: 4002 };
 
 /** @param kernel `uname -r` @param criu the `Version:` of `criu --version`, undefined when there is no CRIU */
 export function judgeCriuVersion(kernel: string, criu: string | undefined): Finding {
   const kernelVersion = parseVersion(kernel) ?? 0;
-  const needed = criuByKernel.find((row) => kernelVersion >= row.kernel) ?? { criu: 3019, change: '' };
+  const needed = criuByKernel.find((row) => kernelVersion >= row.kernel) ?? oldestCriu;
   const atLeast = `${Math.floor(needed.criu / 1000)}.${needed.criu % 1000}`;
   const condition: Condition = {
     id: 'criu_version',
@@ -64,7 +66,7 @@ async function runCriuCheck(criu: string): Promise<CriuCheck> {
     const { exitCode, stdout, stderr } = await run([criu, 'check'], { timeoutMs, okCodes: [1] });
     return { exitCode, output: stdout + stderr };
   } catch (error) {
-    return { exitCode: -1, output: error instanceof Error ? error.message : String(error) };
+    return { exitCode: -1, output: messageOf(error) };
   }
 }
 

@@ -2,6 +2,7 @@ import type { Config } from '#src/platform/config.ts';
 import { checkCgroups } from './cgroups.ts';
 import { checkCriu } from './criu.ts';
 import type { Finding } from './finding.ts';
+import { checkGoldenKeys } from './golden-keys.ts';
 import { checkKernel } from './kernel.ts';
 import { checkMemory } from './memory.ts';
 import { checkNetwork } from './network.ts';
@@ -49,6 +50,7 @@ function checkContainers({ config, findCriu }: DoctorDeps): Promise<Finding[]>[]
     checkTools(),
     checkCgroups(),
     checkStorage(config),
+    checkGoldenKeys(config.goldenKeys),
     checkMemory(config.memoryReserveBytes),
     checkNetwork(),
   ];

@@ -1,6 +1,6 @@
 import type { Config } from '#src/platform/config.ts';
-import { findProgram } from '#src/platform/find-program.ts';
 import { connectRedis, type Redis } from '#src/platform/redis.ts';
+import { findRedisServer } from '#src/platform/redis-server.ts';
 import { run } from '#src/platform/subprocess.ts';
 import { type Condition, type Finding, fail, pass, warn } from './finding.ts';
 import { parseVersion } from './version.ts';
@@ -12,7 +12,7 @@ export async function checkRedis(config: Pick<Config, 'redisUrl'>): Promise<Find
 }
 
 async function checkEmbeddedRedis(): Promise<Finding[]> {
-  const server = findProgram('redis-server') ?? findProgram('valkey-server');
+  const server = findRedisServer();
   const version = server && (await run([server, '--version'], { timeoutMs: answerTimeoutMs }).catch(() => undefined))?.stdout;
   return [judgeRedisVersion(server, version && /v=(\S+)/.exec(version)?.[1]), judgeDurability('embedded')];
 }

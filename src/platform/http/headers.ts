@@ -1,11 +1,24 @@
 import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import type { ZodType } from 'zod';
+import { jsonResponse } from './json.ts';
 import { validationFailed } from './validation-failed.ts';
 
 /** Headers of a PUT or DELETE that may be made conditional. */
 export const IfMatchHeaders = z.object({
   'if-match': z.string().max(200).optional().openapi({ description: 'Refused with 412 unless the resource still has this ETag' }),
 });
+
+const etagHeader = { ETag: { schema: { type: 'string' as const }, description: 'For If-Match' } };
+
+/** An answer that setEtag is called for. */
+export function etagResponse<S extends ZodType>(description: string, schema: S) {
+  return { ...jsonResponse(description, schema), headers: etagHeader };
+}
+
+export function setEtag(c: Context, etag: string): void {
+  c.header('ETag', `"${etag}"`);
+}
 
 /** The bare etag that If-Match names, or `*`; stores compare it atomically with what they write. An empty one names none and never matches. */
 export function parseIfMatch(header: string | undefined): string | undefined {

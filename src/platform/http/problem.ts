@@ -1,7 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { type ProblemCode, problems, type ThawError } from '#src/platform/errors.ts';
+import { failureClasses, problems, type ThawError } from '#src/platform/errors.ts';
+import { problemCodes } from '#src/platform/failure.ts';
 import type { AppEnv } from './access.ts';
 
 const WrongField = z.object({
@@ -18,8 +19,8 @@ export const Problem = z
     title: z.string(),
     status: z.number().int(),
     detail: z.string().openapi({ description: 'What failed, on what, and the limit' }),
-    code: z.enum(Object.keys(problems) as [ProblemCode, ...ProblemCode[]]),
-    class: z.enum(['request', 'capacity', 'template', 'golden', 'node', 'conflict', 'bug']),
+    code: z.enum(problemCodes),
+    class: z.enum(failureClasses),
     fix: z.string().optional().openapi({ description: 'What to do next' }),
     instance: z.string().optional().openapi({ description: 'The request id, as in the log' }),
     retryAfterMs: z.number().int().optional(),

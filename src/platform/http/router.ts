@@ -52,7 +52,8 @@ function wrongFields(issue: z.core.$ZodIssue, place: WrongField['in'] = 'body'):
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ in: place, path: pathOf([...issue.path, key]), message: 'unknown field' }));
   }
-  return [{ in: place, path: pathOf(issue.path), message: issue.message }];
+  const message = issue.code === 'invalid_key' ? issue.issues.map((wrong) => wrong.message).join(', ') : issue.message;
+  return [{ in: place, path: pathOf(issue.path), message }];
 }
 
 /** `ports[0].name`, as one would write it in code. */

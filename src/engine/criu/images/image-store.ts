@@ -5,6 +5,7 @@ import { ThawError } from '#src/platform/errors.ts';
 import { removeTree } from '#src/platform/remove-tree.ts';
 import { KeyedMutex } from '#src/platform/semaphore.ts';
 import { resolveDirectoryImage } from './directory-image.ts';
+import type { ImageAccess } from './image-access.ts';
 import { resolveLayoutImage, resolveRegistryImage } from './layered-image.ts';
 import type { ResolvedImage } from './resolved-image.ts';
 import {
@@ -18,13 +19,9 @@ import {
   sweepImages,
 } from './stored-image.ts';
 
-export interface ImageStoreDeps {
+export interface ImageStoreDeps extends ImageAccess {
   /** One process owns it: what others are making there would be swept. */
   readonly directory: string;
-  readonly imageRoots: readonly string[];
-  readonly registryAuthFile?: string | undefined;
-  /** `host:port` of registries spoken to without TLS. */
-  readonly insecureRegistries: readonly string[];
   readonly diskReserveBytes: number;
 }
 

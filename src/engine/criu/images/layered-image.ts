@@ -4,6 +4,7 @@ import type { LayoutReference, RegistryReference } from '#src/engine/image-refer
 import { ThawError } from '#src/platform/errors.ts';
 import { removeTree } from '#src/platform/remove-tree.ts';
 import { runTool } from '#src/platform/run-tool.ts';
+import type { ImageAccess } from './image-access.ts';
 import { parseImageConfig } from './image-config.ts';
 import { resolveImagePath } from './image-path.ts';
 import { type ImageSource, layoutSource, registrySource } from './image-source.ts';
@@ -11,9 +12,7 @@ import { digestOf, type ImageManifest, parseManifest, pickPlatform } from './man
 import type { BuiltImage, ResolvedImage } from './resolved-image.ts';
 import { copyToLayout, inspectConfig, inspectManifest, type SkopeoDeps } from './skopeo.ts';
 
-export interface LayeredImageDeps extends SkopeoDeps {
-  readonly imageRoots: readonly string[];
-}
+export interface LayeredImageDeps extends SkopeoDeps, ImageAccess {}
 
 const unpackTimeoutMs = 15 * 60_000;
 /** Compressed layers once in the temporary layout and, at the usual ratio of two, once unpacked. */

@@ -9,7 +9,7 @@ interface Explanation {
 }
 
 const credentialsFix =
-  'Name a file with valid credentials, or one that names a credential helper, in THAW_REGISTRY_AUTH_FILE (made by `skopeo login --authfile FILE REGISTRY`); it is read afresh at each pull.';
+  'Name a file with valid credentials, or one that names a credential helper, in THAW_REGISTRY_AUTH_FILE (made by `skopeo login --authfile FILE REGISTRY`); it is read afresh each time.';
 
 /** The first that fits what skopeo (tried with 1.9) says on stderr. Order matters: Docker Hub answers `denied` for what does not exist, too. */
 const explanations: readonly Explanation[] = [
@@ -65,8 +65,14 @@ const unreadablePath = {
 /** Says what skopeo stumbled over in words of ours. The program's output is not attached as a cause: a helper's may hold a secret. */
 export function skopeoFailure(error: SubprocessError, source: ImageSource, authFile: string | undefined): ThawError {
   if (error.timedOut) {
-    return new ThawError('image_pull_failed', `image ${source.text}: ${source.registry ?? 'skopeo'} did not finish in time`, {
+    const how = /moved no data for \d+ ms/.exec(error.message)?.[0] ?? 'did not finish in time';
+    return new ThawError('image_pull_failed', `image ${source.text}: ${source.registry ?? 'skopeo'} ${how}`, {
       fix: 'Check the network to the registry, then try again.',
+    });
+  }
+  if (/SIGXFSZ|file too large/.test(error.stderr)) {
+    return new ThawError('image_unusable', `image ${source.text}: what was sent is larger than its manifest says`, {
+      fix: 'Push the image again; if this stays, do not trust the registry.',
     });
   }
   const said = fatalMessage(error.stderr);
@@ -77,6 +83,14 @@ export function skopeoFailure(error: SubprocessError, source: ImageSource, authF
     ? ` (asked with ${authFile === undefined ? "the machine's default credentials, if any" : `those in ${authFile}`})`
     : '';
   return new ThawError(code, `image ${source.text}: ${said}${access}`, { fix });
+}
+
+/** The same when an image is brought to `target`. */
+export function skopeoPushFailure(error: SubprocessError, target: ImageSource, authFile: string | undefined): ThawError {
+  const { code, message, fix } = skopeoFailure(error, target, authFile);
+  const elsewhere = code === 'image_not_found' || code === 'image_reference_invalid';
+  const about = { fix: elsewhere ? 'Correct the name; some registries want the repository to be made first.' : (fix ?? '') };
+  return new ThawError('image_push_failed', message.replace(/^image /, 'the export to '), about);
 }
 
 /** skopeo speaks logfmt: `time="…" level=fatal msg="…"`. What a credential helper printed is left out. */

@@ -1,6 +1,7 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { readBootId } from '#src/platform/boot-id.ts';
 import { readJsonFile, writeJsonFile } from './json-file.ts';
 
 /** What Thaw must know of this host's network in its next life: <data directory>/network.json. */
@@ -15,12 +16,12 @@ export type NetworkState = z.infer<typeof NetworkState>;
 export async function readNetworkState(dataDir: string): Promise<NetworkState | undefined> {
   const state = await readJsonFile(statePath(dataDir), NetworkState);
   if (!state) return undefined;
-  const bootId = await currentBootId();
+  const bootId = readBootId();
   return state.changed.bootId === bootId ? state : { ...state, changed: nothingChanged(bootId) };
 }
 
-export async function newNetworkState(subnet: string): Promise<NetworkState> {
-  return { subnet, changed: nothingChanged(await currentBootId()) };
+export function newNetworkState(subnet: string): NetworkState {
+  return { subnet, changed: nothingChanged(readBootId()) };
 }
 
 export function writeNetworkState(dataDir: string, state: NetworkState): Promise<void> {
@@ -33,10 +34,6 @@ export function removeNetworkState(dataDir: string): Promise<void> {
 
 function nothingChanged(bootId: string): NetworkState['changed'] {
   return { bootId, forwarding: false, namespacesMount: false };
-}
-
-async function currentBootId(): Promise<string> {
-  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
 }
 
 function statePath(dataDir: string): string {

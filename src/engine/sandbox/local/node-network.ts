@@ -89,7 +89,7 @@ async function rememberState(deps: NodeNetworkDeps, subnet: string): Promise<voi
   await mkdir(deps.dataDir, { recursive: true });
   await mkdir(sandboxesDir(deps.runDir), { recursive: true, mode: 0o711 });
   const known = await readNetworkState(deps.dataDir);
-  const state = known ?? (await newNetworkState(subnet));
+  const state = known ?? newNetworkState(subnet);
   const namespacesMount = state.changed.namespacesMount || !isNamespacesDirMounted();
   // Once there are sandboxes all of it is known: then the node agent may be writing that it turned forwarding on.
   if (known?.subnet === subnet && known.changed.namespacesMount === namespacesMount) return;

@@ -1,0 +1,49 @@
+import { mkdirSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { goldenCorrupt } from '#src/engine/criu/golden-seal.ts';
+import { Semaphore } from '#src/platform/semaphore.ts';
+import type { EncryptionHeader } from './data-key.ts';
+import { decryptFile, TamperedFileError } from './decrypt-file.ts';
+import { unpackTree } from './pack-tree.ts';
+import { fileList, packedDiff, plainPath } from './sealed-path.ts';
+
+const filesAtOnce = 2;
+
+/**
+ * Writes the plain files of an encrypted golden into an empty directory, laid out as a plain golden is. Throws golden_corrupt that names the
+ * file which is not what was encrypted; what was written until then is the caller's to remove.
+ */
+export async function decryptGolden(key: Buffer, { golden }: EncryptionHeader, directory: string, plainDirectory: string): Promise<void> {
+  const places = new Semaphore(filesAtOnce);
+  const piecesOf = (path: string) => decryptFile(key, { golden, path }, join(directory, path));
+  const decrypt = (path: string) =>
+    places.run(async () => {
+      if (path === packedDiff) await unpackDiff(piecesOf(path), join(plainDirectory, 'diff'));
+      else await writePieces(piecesOf(path), join(plainDirectory, plainPath(path)));
+    });
+  try {
+    const results = await Promise.allSettled((await readFileList(piecesOf(fileList))).map(decrypt));
+    for (const result of results) if (result.status === 'rejected') throw result.reason; // all have ended: nothing is written after a clean-up
+  } catch (error) {
+    throw error instanceof TamperedFileError ? goldenCorrupt(golden, error.file, error.what) : error;
+  }
+}
+
+async function readFileList(pieces: AsyncIterable<Buffer>): Promise<string[]> {
+  const text: Buffer[] = [];
+  for await (const piece of pieces) text.push(piece);
+  return z.array(z.string()).parse(JSON.parse(Buffer.concat(text).toString('utf8')));
+}
+
+async function unpackDiff(pieces: AsyncIterable<Buffer>, directory: string): Promise<void> {
+  mkdirSync(directory, { mode: 0o700 });
+  await unpackTree(pieces, directory);
+}
+
+async function writePieces(pieces: AsyncIterable<Buffer>, file: string): Promise<void> {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  await using handle = await open(file, 'wx', 0o400);
+  for await (const piece of pieces) await handle.writeFile(piece);
+}
