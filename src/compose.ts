@@ -47,6 +47,7 @@ import { type NodeJobs, openNodeJobs } from '#src/pools/node-jobs.ts';
 import { countRestore } from '#src/pools/restore-counts.ts';
 import { countRestorePhases } from '#src/pools/restore-phases.ts';
 import { recordRestoreTime } from '#src/pools/restore-times.ts';
+import { goldensNeeded } from '#src/pools/rollout/goldens-needed.ts';
 import { goldensNamed, poolsOfTemplate } from '#src/pools/store.ts';
 import { requireTemplate } from '#src/templates/store.ts';
 import { workloadOf } from '#src/templates/template.ts';
@@ -151,7 +152,7 @@ export async function composeWorker(config: Config, log: Logger, engine: Engine)
         ? undefined
         : (image, signal) => readRegistryDigest({ ...config, tmpDir: config.paths.images }, image, signal),
     goldenDiskBytes: config.goldenDiskBytes,
-    goldensNamed: (template) => goldensNamed(redis, template),
+    goldensNamed: (template) => goldensNeeded(redis, template),
     coldStarts: {
       spec: async (template) => {
         const { spec } = await requireTemplate(redis, template);

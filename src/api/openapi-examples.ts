@@ -131,6 +131,7 @@ export const answerExamples: Readonly<Record<string, unknown>> = {
   'claimByChoice 202': waiting,
   'releaseClaim 200': ended,
   'verifyGolden 202': { ...operation, kind: 'verify-golden', state: 'queued', steps: [] },
+  'exportGolden 202': { ...operation, kind: 'export-golden', state: 'queued', steps: [] },
   'refreshTemplate 202': { ...operation, kind: 'refresh-template', state: 'queued', steps: [] },
   'cancelOperation 200': { ...operation, state: 'cancelled' },
   'cordonNode 200': { ...componentExamples.Node, state: 'cordoned' },

@@ -17,6 +17,13 @@ const Operation = z.looseObject({
 });
 type Operation = z.infer<typeof Operation>;
 
+interface Telling {
+  readonly asJson: boolean;
+  readonly describe: (result: Record<string, unknown>) => string;
+  /** Whether an operation that has succeeded found what was hoped for; the exit code tells. */
+  readonly isGood?: (result: Record<string, unknown>) => boolean;
+}
+
 /**
  * Follows an operation that `answer` began to its end, telling each step on stderr; `describe` says in a line what came of it. Whoever
  * interrupts this ends the watching, not the operation. Throws CommandError with the operation's own problem when it has failed.
@@ -25,7 +32,7 @@ export async function awaitOperation(
   { print, note }: Pick<CommandContext, 'print' | 'note'>,
   thaw: ThawClient,
   answer: unknown,
-  { asJson, describe }: { readonly asJson: boolean; readonly describe: (result: Record<string, unknown>) => string },
+  { asJson, describe, isGood = () => true }: Telling,
 ): Promise<number> {
   const { id, kind, target } = readAs(Operation, answer, 'the request');
   note(`${kind} ${target}: ${id}`);
@@ -33,7 +40,7 @@ export async function awaitOperation(
   const { state, problem, result = {} } = operation;
   if (state !== 'succeeded') throw new CommandError(problem?.message ?? `${id} was ${state}`, problem?.fix);
   print(asJson ? JSON.stringify(operation, null, 2) : describe(result));
-  return exitCodes.ok;
+  return isGood(result) ? exitCodes.ok : exitCodes.failed;
 }
 
 async function untilEnded(thaw: ThawClient, id: string, note: (line: string) => void): Promise<Operation> {

@@ -2,7 +2,7 @@ import { CheckpointReport } from '#src/engine/checkpoint-report.ts';
 import { parseConfig } from '#src/platform/config.ts';
 import { awaitOperation } from './await-operation.ts';
 import { askFor, connectClient, pathSegment, readAs } from './client.ts';
-import { type Command, exitCodes, parseCommandArgs } from './command.ts';
+import { type Command, parseCommandArgs } from './command.ts';
 import { tellCheckpointReport } from './tell-checkpoint-report.ts';
 
 const path = '/v1/templates/{template}/goldens';
@@ -26,20 +26,22 @@ clones and promotes it. Follows it to its end; Ctrl-C ends the watching, not the
     const { values, positionals } = parseCommandArgs(captureCommand, args, { options, positionals: ['TEMPLATE'] });
     const template = pathSegment(positionals[0] ?? '');
     const thaw = connectClient(parseConfig(context.env));
+    const isDryRun = values['dry-run'] === true;
     const body = {
-      ...(values['dry-run'] === true ? { dryRun: true } : {}),
+      ...(isDryRun ? { dryRun: true } : {}),
       ...(values.notes === undefined ? {} : { notes: values.notes }),
       ...(values['no-promote'] === true ? { promote: false } : {}),
     };
     const answer = await askFor(thaw.POST(path, { params: { path: { template } }, body }));
-    let stopped = false;
-    const describe = (result: Record<string, unknown>) => {
-      if (values['dry-run'] !== true) return `${result.golden} is ready${result.promoted === true ? ', and `stable` points to it' : ''}`;
-      const report = readAs(CheckpointReport, result, path);
-      stopped = !report.wouldSucceed;
-      return tellCheckpointReport(report).join('\n');
-    };
-    const exitCode = await awaitOperation(context, thaw, answer, { asJson: values.json === true, describe });
-    return stopped ? exitCodes.failed : exitCode;
+    const report = (result: Record<string, unknown>) => readAs(CheckpointReport, result, path);
+    return awaitOperation(context, thaw, answer, {
+      asJson: values.json === true,
+      describe: (result) => (isDryRun ? tellCheckpointReport(report(result)).join('\n') : tellCapture(result)),
+      isGood: (result) => !isDryRun || report(result).wouldSucceed,
+    });
   },
 };
+
+function tellCapture({ golden, promoted }: Record<string, unknown>): string {
+  return `${golden} is ready${promoted === true ? ', and `stable` points to it' : ''}`;
+}

@@ -62,17 +62,20 @@ async function tryAll(config: Config, promoted: readonly PromotedGolden[], { nod
 }
 
 /**
- * Goldens and images are only read, and logs of what fails are kept where Thaw's are. Each image by a link of its own: an image store sweeps its
- * directory when it opens, and in the real one a worker may be making an image.
+ * Goldens and images are only read, and logs of what fails are kept where Thaw's are. Each golden and each image by a link of its own: an
+ * engine removes what it finds beside them and knows no use for. In the real directories that is what a worker is making, and files that
+ * gave way to others, on which Thaw's instances run.
  */
 function borrowFiles(real: DataPaths, trial: DataPaths): void {
   for (const directory of [real.goldens, real.images, real.logs]) mkdirSync(directory, { recursive: true, mode: 0o700 });
-  symlinkSync(real.goldens, trial.goldens);
   symlinkSync(real.logs, trial.logs);
-  mkdirSync(trial.images, { mode: 0o700 });
-  for (const name of readdirSync(real.images)) {
-    if (name.startsWith('sha256-')) symlinkSync(join(real.images, name), join(trial.images, name));
-  }
+  linkEach(real.images, trial.images, /^sha256-/);
+  for (const template of readdirSync(real.goldens)) linkEach(join(real.goldens, template), join(trial.goldens, template), /^[0-9]+$/);
+}
+
+function linkEach(from: string, to: string, names: RegExp): void {
+  mkdirSync(to, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(from)) if (names.test(name)) symlinkSync(join(from, name), join(to, name));
 }
 
 /** As the worker has kept it: who runs this by hand need not have its environment. */
@@ -82,17 +85,22 @@ function nodeName({ node, paths }: Config): string {
 
 const marks = { pass: 'pass', fail: 'FAIL', skip: 'skip' } as const;
 
-function describeTrial({ golden, aliases, status, node, restoreMs = 0, problem }: GoldenTrial): string {
+function describeTrial({ golden, aliases, status, node, restoreMs = 0, problem, incompatible }: GoldenTrial): string {
   const found =
     status === 'pass' ? `a clone was ready after ${formatDuration(restoreMs)}` : (problem?.message ?? `its files are on ${node}`);
   const fix = problem?.fix === undefined ? '' : `\n      fix: ${problem.fix}`;
-  return `${marks[status]}  ${golden} (${aliases.join(', ')})  ${found}${fix}`;
+  const wait = incompatible ? `; Thaw makes no clones of it here before it is captured anew: ${incompatible.join(', ')}` : '';
+  return `${marks[status]}  ${golden} (${aliases.join(', ')})  ${found}${wait}${fix}`;
 }
 
 function summarize(trials: readonly GoldenTrial[]): string {
   const count = (status: GoldenTrial['status']) => trials.filter((trial) => trial.status === status).length;
   if (trials.length === 0) return 'No alias points to a golden: there is nothing to try.';
-  const verdict =
-    count('fail') > 0 ? 'Capture what fails again before its pools are filled.' : 'Pools can be filled on this machine as it is.';
-  return `\n${count('pass')} pass, ${count('fail')} fail, ${count('skip')} on other nodes. ${verdict}`;
+  return `\n${count('pass')} pass, ${count('fail')} fail, ${count('skip')} on other nodes. ${adviseOn(trials)}`;
+}
+
+function adviseOn(trials: readonly GoldenTrial[]): string {
+  if (trials.some(({ status }) => status === 'fail')) return 'Capture what fails again before its pools are filled.';
+  if (trials.some(({ incompatible }) => incompatible)) return 'Pools of what differs are filled once it is captured anew.';
+  return 'Pools can be filled on this machine as it is.';
 }

@@ -17,7 +17,7 @@ Judges what the engine needs of this machine: pass, warn (works, at a cost) or f
                  it is touched, and nothing of the trial is left. Needs root
   --engine NAME  judge for this engine (default: THAW_ENGINE, or criu)
   --json         one object: {"ok", "findings": [{id, title, status, found, cost, fix}]}, and for --upgrade
-                 {"ok", "goldens": [{golden, aliases, status: pass|fail|skip, node, restoreMs, problem}]}`,
+                 {"ok", "goldens": [{golden, aliases, status: pass|fail|skip, node, restoreMs, problem, incompatible}]}`,
   async run(context, args) {
     const { env, print } = context;
     const options = { json: { type: 'boolean' }, upgrade: { type: 'boolean' }, engine: { type: 'string' } } as const;

@@ -16,9 +16,10 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 const { runThaw } = await import('./run-thaw.ts');
+const { takeEnvironment } = await import('#src/platform/take-environment.ts');
 process.exitCode = await runThaw(
   {
-    env: process.env,
+    env: takeEnvironment(process.env),
     print: (line) => process.stdout.write(`${line}\n`),
     note: (line) => process.stderr.write(`${line}\n`),
   },

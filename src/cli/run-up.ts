@@ -63,12 +63,24 @@ function redisSpecs({ clock, log, config }: UpDeps): ProcessSpec[] {
 
 /** Killed late when memory runs out: it answers for the instances. */
 function apiSpec(deps: UpDeps, lockFd: number): NodeProcessSpec {
-  return { ...commonSpec(deps, lockFd), name: 'api', module: deps.modules.api, stopDeadlineMs: 3000, standing: 'first' };
+  return {
+    ...commonSpec(deps, lockFd, { THAW_ENCRYPTION_KEY: undefined }),
+    name: 'api',
+    module: deps.modules.api,
+    stopDeadlineMs: 3000,
+    standing: 'first',
+  };
 }
 
 /** Every claim passes through it. */
 function agentSpec(deps: UpDeps, lockFd: number): NodeProcessSpec {
-  return { ...commonSpec(deps, lockFd), name: 'agent', module: deps.modules.agent, stopDeadlineMs: 2000, standing: 'first' };
+  return {
+    ...commonSpec(deps, lockFd, { THAW_ENCRYPTION_KEY: undefined }),
+    name: 'agent',
+    module: deps.modules.agent,
+    stopDeadlineMs: 2000,
+    standing: 'first',
+  };
 }
 
 /** Its score is the instances' too, which inherit it: never lower than any other process. */
@@ -76,7 +88,12 @@ function workerSpec(deps: UpDeps, lockFd: number): NodeProcessSpec {
   return { ...commonSpec(deps, lockFd), name: 'worker', module: deps.modules.worker, stopDeadlineMs: 4000, standing: 'after' };
 }
 
-function commonSpec({ env, config }: UpDeps, lockFd: number): Pick<NodeProcessSpec, 'env' | 'silenceLimitMs' | 'lockFd'> {
+/** `withheld`: the key of goldens is the worker's alone. */
+function commonSpec(
+  { env, config }: UpDeps,
+  lockFd: number,
+  withheld: { readonly THAW_ENCRYPTION_KEY?: undefined } = {},
+): Pick<NodeProcessSpec, 'env' | 'silenceLimitMs' | 'lockFd'> {
   const redisUrl = config.redisUrl ?? embeddedRedisUrl(config.paths);
-  return { env: { ...env, THAW_ENGINE: config.engine, REDIS_URL: redisUrl }, silenceLimitMs, lockFd };
+  return { env: { ...env, ...withheld, THAW_ENGINE: config.engine, REDIS_URL: redisUrl }, silenceLimitMs, lockFd };
 }

@@ -7,7 +7,7 @@ import { readMounts } from '#src/platform/mountinfo.ts';
 import type { CommandContext } from './command.ts';
 import { destroyInstances } from './destroy-everything.ts';
 
-/** Where the data directory of each `thaw try` lies: on a disk, and root's. */
+/** Where the data directory of each `thaw try` and `thaw doctor --upgrade` lies: on a disk, and root's. */
 export const trialsDir = '/var/tmp';
 
 /** A directory whose name tells the process that works in it, so that the next one knows what a killed one left. */
@@ -23,10 +23,10 @@ export function removeTrialDir({ note }: Pick<CommandContext, 'note'>, dataDir: 
   else note(`${dataDir} is left: ${mounts.map(({ mountPoint }) => mountPoint).join(', ')} is still mounted`);
 }
 
-/** Ends the instances of every `thaw try` that was killed, and removes all it made on the host. What can not be removed is told. */
+/** Ends the instances of every trial that was killed, and removes all it made on the host. What can not be removed is told. */
 export async function removeDeadTrials({ note }: Pick<CommandContext, 'note'>, configOf: (dataDir: string) => Config): Promise<void> {
   for (const dataDir of findDeadTrials()) {
-    note(`removing what a \`thaw try\` that was killed left in ${dataDir}`);
+    note(`removing what a trial that was killed left in ${dataDir}`);
     try {
       await destroyInstances(configOf(dataDir));
       removeTrialDir({ note }, dataDir);

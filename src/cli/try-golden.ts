@@ -1,4 +1,5 @@
 import type { Engine } from '#src/engine/engine.ts';
+import { digestOn, judgeNode } from '#src/goldens/builds/build.ts';
 import type { PromotedGolden } from '#src/goldens/promoted-goldens.ts';
 import { notReady } from '#src/goldens/store.ts';
 import { smokeTest } from '#src/goldens/verify/smoke-test.ts';
@@ -18,24 +19,28 @@ export interface GoldenTrial {
   /** Until a clone was ready, the check of the golden's files left out. */
   readonly restoreMs?: number;
   readonly problem?: Failure;
+  /** Why Thaw makes no clones of these files here, also where that works: it does so of what was captured on a machine like this one. */
+  readonly incompatible?: readonly string[];
 }
 
-export type TrialEngine = Pick<Engine, 'hasGolden' | 'restore' | 'callHook' | 'exec' | 'list' | 'logs' | 'onExit' | 'destroy'>;
+export type TrialEngine = Pick<Engine, 'probe' | 'hasGolden' | 'restore' | 'callHook' | 'exec' | 'list' | 'logs' | 'onExit' | 'destroy'>;
 
 /** Restores one clone, calls its hook, waits until it is ready, has it do the smoke test and destroys it. Nothing is recorded. */
 export async function tryGolden(
   engine: TrialEngine,
-  { golden, aliases }: PromotedGolden,
+  { golden, aliases, builds }: PromotedGolden,
   thisNode: string,
   signal: AbortSignal,
 ): Promise<GoldenTrial> {
   const { id, node, spec, state } = golden;
-  const trial = { golden: id, aliases, node };
+  const { fingerprint } = await engine.probe();
+  const { compatible, reasons } = judgeNode(builds, { name: thisNode, fingerprint });
+  const trial = { golden: id, aliases, node, ...(compatible ? {} : { incompatible: reasons }) };
   const clone = newInstanceId();
   try {
     if (state !== 'ready') throw notReady(golden);
-    if (node !== thisNode && !(await engine.hasGolden(id))) return { ...trial, status: 'skip' };
-    const { timingsMs, ...endpoint } = await engine.restore(id, clone, signal);
+    if (node !== thisNode && !(await engine.hasGolden(id))) return { golden: id, aliases, node, status: 'skip' };
+    const { timingsMs, ...endpoint } = await engine.restore(id, clone, signal, digestOn(builds, thisNode));
     const startedAt = performance.now();
     await engine.callHook(clone, 'afterRestore', signal);
     await waitUntilReady({ engine, clock: systemClock }, { id: clone, ...endpoint }, spec.ready, { role: 'clone', signal });

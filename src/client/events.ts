@@ -36,11 +36,11 @@ const comeBackAfterMs = 1000;
 export async function* followEvents(source: EventSource, filter: EventFilter, options: FollowOptions): AsyncGenerator<ThawEvent, void> {
   const { signal, onGap } = options;
   let place = options.after;
-  let heardAt = Date.now();
+  let awaySince: number | undefined;
   while (!signal?.aborted) {
     try {
       for await (const { id, event, data } of connect(source, filter, place, signal)) {
-        heardAt = Date.now();
+        awaySince = undefined;
         if (event === 'gap') onGap?.(place);
         if (event === 'message' && data !== '') yield JSON.parse(data) as ThawEvent;
         place = id ?? place; // after the event was taken: one that breaks off in between sees it again
@@ -48,7 +48,8 @@ export async function* followEvents(source: EventSource, filter: EventFilter, op
     } catch (error) {
       if (signal?.aborted) return;
       const isOver = error instanceof SyntaxError || (error instanceof ThawProblem && !isRefusedForNow(error.status));
-      if (isOver || Date.now() - heardAt > source.withinMs) throw error;
+      awaySince ??= Date.now();
+      if (isOver || Date.now() - awaySince > source.withinMs) throw error;
     }
     await sleep(comeBackAfterMs, signal).catch(() => {}); // aborted: the loop ends
   }

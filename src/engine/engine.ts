@@ -27,9 +27,10 @@ export interface Engine {
   prime(golden: GoldenId, id: InstanceId): Promise<void>;
   /**
    * A clone of the golden, with a seed of its own in /run/thaw/identity.json; its process runs when this answers.
+   * `digest`: that of the golden that is meant; golden_missing where another, however intact, lies in its place.
    * Throws golden_missing, golden_corrupt, restore_failed or a capacity error.
    */
-  restore(golden: GoldenId, id: InstanceId, signal?: AbortSignal): Promise<RestoredInstance>;
+  restore(golden: GoldenId, id: InstanceId, signal?: AbortSignal, digest?: string): Promise<RestoredInstance>;
   /**
    * Calls a hook that the workload has; none is no error. The one after a restore is told what stands in /run/thaw/identity.json. It is
    * called at each call: a job that runs twice calls it twice.

@@ -53,11 +53,14 @@ async function makeGolden(run: CaptureRun, workerStops: AbortSignal): Promise<vo
   }
 }
 
-/** What an earlier run has left goes first: two primers of one capture never run side by side. */
+/**
+ * What an earlier run has left goes first: two primers of one capture never run side by side. Throws invalid_transition for a golden that was
+ * ready and has been retired, deleted or condemned since: clones may run on its files.
+ */
 async function beginAfresh({ deps, golden, operation }: CaptureRun): Promise<void> {
   await destroyWorkingInstances(deps, operation);
-  await deps.engine.removeGolden(golden.id);
   await moveGolden(deps.redis, golden.id, 'capturing');
+  await deps.engine.removeGolden(golden.id);
 }
 
 /** Nothing depends on a golden before clones of it have proven themselves. */
@@ -70,13 +73,13 @@ async function verifyGolden({ deps, golden, operation, step }: CaptureRun): Prom
   });
 }
 
-/** Nothing of a golden that did not come about is left, and its template can be captured again. */
+/** Nothing of a golden that did not come about is left, and its template can be captured again. One that did is not for its capture to remove. */
 async function discardGolden(deps: CaptureDeps, golden: GoldenId, id: OperationId, reason: unknown): Promise<void> {
   await destroyWorkingInstances(deps, id);
   const current = await getGolden(deps.redis, golden);
-  if (current && (current.state === 'ready' || current.state === 'retired')) return;
+  if (current && !isUnderWay(current.state)) return;
   await deps.engine.removeGolden(golden);
-  if (!current || !isUnderWay(current.state)) return;
+  if (!current) return;
   await moveGolden(deps.redis, golden, 'failed', { problem: describeFailure(reason), steps: await stepTimes(deps.redis, id) });
 }
 

@@ -24,9 +24,9 @@ export async function dryRunCapture(deps: DryRunDeps, id: OperationId, signal: A
   const { node } = DryRunParams.parse(operation.params);
   const { primer } = workingInstances(id);
   const ran = await runOperation(deps.redis, id, signal, async (step) => {
+    await destroyWorkingInstances(deps, id); // also when there is no template any more
     const { name: template, spec } = await requireTemplate(deps.redis, operation.target);
     try {
-      await destroyWorkingInstances(deps, id);
       await createInstance(deps.redis, { id: primer, pool: '', template, node, role: 'primer', state: 'starting' });
       const { coldStart, coldStartCpu } = await preparePrimer(deps, primer, spec, step);
       const report = await step('inspect', () => deps.engine.inspect(primer));

@@ -18,7 +18,7 @@ const ExportRequest = z
     overwrite: z.boolean().default(false).openapi({ description: 'Replace a file that is there' }),
     plain: z.boolean().default(false).openapi({ description: 'Export an encrypted golden as plain memory' }),
   })
-  .openapi('ExportRequest');
+  .openapi('ExportRequest', { example: { to: 'docker://registry.example/goldens/api:7' } });
 
 const exportRoute = createRoute({
   ...requireRole('admin'),

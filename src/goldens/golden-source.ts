@@ -1,6 +1,8 @@
 import type { GoldenSource } from '#src/instances/restore-instance.ts';
 import type { Redis } from '#src/platform/redis.ts';
+import { digestOn } from './builds/build.ts';
 import { requireRestorable } from './builds/require-restorable.ts';
+import { readBuilds } from './builds/store.ts';
 import { condemnGolden } from './condemn-golden.ts';
 import { recordRestoreFailure } from './failures.ts';
 import { isSealed } from './golden.ts';
@@ -11,10 +13,11 @@ export function goldenSource(redis: Redis): Omit<GoldenSource, 'restored'> {
   return {
     cloneSpec: async ({ golden: id, pool, node }) => {
       const golden = await requireGolden(redis, id);
-      if (pool === '') return golden.spec; // it is what the golden is proven with
+      // It is what the golden is proven with: before that nobody has recorded which files are meant.
+      if (pool === '') return { ...golden.spec, digest: digestOn(await readBuilds(redis, golden), node) };
       if (!isSealed(golden.state)) throw notReady(golden);
-      await requireRestorable(redis, golden, node); // it may have been asked for before the machine was changed
-      return golden.spec;
+      const digest = await requireRestorable(redis, golden, node); // it may have been asked for before the machine was changed
+      return { ...golden.spec, digest };
     },
     failed: async (clone, problem) => {
       if (problem.code === 'golden_incompatible') return; // nothing was tried

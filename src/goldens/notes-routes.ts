@@ -21,7 +21,7 @@ const notesRoute = createRoute({
   summary: 'Write down what is to be known of a golden; nothing else of it ever changes',
   request: {
     params: z.object({ template: Name, number: wholeNumber({ min: 1, max: 999_999_999 }) }),
-    body: jsonBody(z.strictObject({ notes: Notes }).openapi('GoldenNotes')),
+    body: jsonBody(z.strictObject({ notes: Notes }).openapi('GoldenNotes', { example: { notes: 'before the move to Java 25' } })),
   },
   responses: {
     200: jsonResponse('The golden', GoldenView),

@@ -2,12 +2,15 @@ import { type GoldenId, goldenId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
 import { listTemplates } from '#src/templates/store.ts';
 import { listAliases } from './aliases.ts';
+import type { GoldenBuilds } from './builds/build.ts';
+import { readBuilds } from './builds/store.ts';
 import type { Golden } from './golden.ts';
 import { getGolden } from './store.ts';
 
 export interface PromotedGolden {
   readonly golden: Golden;
   readonly aliases: readonly string[];
+  readonly builds: GoldenBuilds;
 }
 
 const pageSize = 200;
@@ -30,6 +33,9 @@ async function promotedOf(redis: Redis, template: string): Promise<PromotedGolde
     const id = goldenId(template, number);
     aliasesOf.set(id, [...(aliasesOf.get(id) ?? []), alias]);
   }
-  const found = [...aliasesOf].map(async ([id, aliases]) => ({ golden: await getGolden(redis, id), aliases }));
-  return (await Promise.all(found)).flatMap(({ golden, aliases }) => (golden ? [{ golden, aliases }] : []));
+  const found = [...aliasesOf].map(async ([id, aliases]) => {
+    const golden = await getGolden(redis, id);
+    return golden ? [{ golden, aliases, builds: await readBuilds(redis, golden) }] : [];
+  });
+  return (await Promise.all(found)).flat();
 }

@@ -1,14 +1,14 @@
 import type { Engine } from '#src/engine/engine.ts';
-import { listInstances } from '#src/instances/list-instances.ts';
 import { hasEnded } from '#src/operations/operation.ts';
-import { getOperation, listUnfinishedOperations } from '#src/operations/store.ts';
+import { endOperation, getOperation, listUnfinishedOperations } from '#src/operations/store.ts';
 import { describeFailure, ThawError } from '#src/platform/errors.ts';
 import { GoldenId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
-import { keepsFiles } from './golden.ts';
 import type { GoldenJobs } from './golden-jobs.ts';
 import { finishRetired } from './keep/finish-retired.ts';
+import { removeGoldenFiles } from './keep/remove-golden-files.ts';
 import { recordGoldenSizes } from './keep/tidy-goldens.ts';
+import { captureKinds } from './request-capture.ts';
 import { DryRunParams, dryRunKind } from './request-dry-run.ts';
 import { exportKind } from './request-export.ts';
 import { verifyKind } from './request-verify.ts';
@@ -35,7 +35,7 @@ export async function reconcileGoldens(deps: ReconcileGoldensDeps): Promise<Reco
   const removed: GoldenId[] = [];
   const failures: { golden: GoldenId; error: unknown }[] = [];
   const attempt = (golden: GoldenId, work: Promise<void>) => work.catch((error: unknown) => void failures.push({ golden, error }));
-  for (const id of await listCaptures(deps.redis)) await attempt(id, resumeCapture(deps, id));
+  for (const id of await listCaptures(deps.redis)) await attempt(id, endLostCapture(deps, id));
   await resumeOperations(deps);
   await finishRetired(deps);
   // Files first: a golden is recorded before it has files, so that what is listed here is either recorded or garbage.
@@ -47,27 +47,20 @@ export async function reconcileGoldens(deps: ReconcileGoldensDeps): Promise<Reco
   return { removed, failures };
 }
 
-/** False when the golden's files are needed: by its record, or by an instance that still runs on them. Can be repeated. */
-export async function removeGoldenFiles(
-  { redis, engine }: { redis: Redis; engine: Pick<Engine, 'removeGolden'> },
-  id: GoldenId,
-): Promise<boolean> {
-  const golden = await getGolden(redis, id);
-  if (golden && keepsFiles(golden.state)) return false;
-  if ((await listInstances(redis, { golden: id, limit: 1 })).items.length > 0) return false;
-  await engine.removeGolden(id);
-  return true;
-}
-
-/** As with captures, asking for a job that is there changes nothing. A golden that is gone meanwhile ends its operation as failed. */
+/**
+ * Asking for a job that is queued or under way changes nothing. A golden that is gone meanwhile ends its operation as failed; a capture whose
+ * golden is ready only promotes it.
+ */
 async function resumeOperations({ redis, jobs, node }: ReconcileGoldensDeps): Promise<void> {
   for (const [kind, resume] of [
+    ...captureKinds.map((kind) => [kind, jobs.capture] as const),
     [verifyKind, jobs.verify],
     [exportKind, jobs.export],
   ] as const) {
     for (const { id, target } of await listUnfinishedOperations(redis, kind)) {
       const golden = await getGolden(redis, GoldenId.parse(target));
-      if (golden?.node === node) await resume(node, id);
+      if (golden === undefined) await endOperation(redis, id, { state: 'failed', problem: describeFailure(goldenGone(target)) });
+      else if (golden.node === node) await resume(node, id);
     }
   }
   for (const { id, params } of await listUnfinishedOperations(redis, dryRunKind)) {
@@ -75,13 +68,19 @@ async function resumeOperations({ redis, jobs, node }: ReconcileGoldensDeps): Pr
   }
 }
 
-/** The job is asked for again: while it is queued or under way that changes nothing. */
-async function resumeCapture(deps: ReconcileGoldensDeps, id: GoldenId): Promise<void> {
-  const { redis, jobs, node } = deps;
+function goldenGone(id: string): ThawError {
+  return new ThawError('golden_not_found', `golden ${id} was deleted before the operation had begun`, {
+    fix: 'Ask for it with another golden.',
+  });
+}
+
+/** A capture whose operation has ended, or was never recorded, ends too: no job comes for it any more. */
+async function endLostCapture(deps: ReconcileGoldensDeps, id: GoldenId): Promise<void> {
+  const { redis, node } = deps;
   const golden = await getGolden(redis, id);
   if (!golden || golden.node !== node) return;
   const operation = await getOperation(redis, golden.operation);
-  if (operation && !hasEnded(operation.state)) return jobs.capture(node, operation.id);
+  if (operation && !hasEnded(operation.state)) return;
   await destroyWorkingInstances(deps, golden.operation);
   const never = new ThawError('cancelled', `the capture of ${id} was cut off before its operation was recorded`, {
     fix: 'Ask for it again.',

@@ -34,7 +34,8 @@ export type CaptureParams = z.infer<typeof CaptureParams>;
 export type CaptureWish = Omit<CaptureParams, 'promote'> & { readonly promote?: boolean | undefined };
 
 /** `refresh-template`: a capture and a promotion as the template's policy says, not as one request does. */
-export type CaptureKind = 'capture-golden' | 'refresh-template';
+export const captureKinds = ['capture-golden', 'refresh-template'] as const;
+export type CaptureKind = (typeof captureKinds)[number];
 
 /**
  * Starts the capture of a template's next golden; answers the operation to watch. The same idempotency key answers the same
@@ -57,8 +58,8 @@ export async function requestCapture(
   const { notes, requestedBy } = params;
   const golden = await createGolden(redis, { template, node, operation: id, notes, requestedBy });
   const operation = await createOperation(redis, { id, kind, target: golden.id, params });
-  await jobs.capture(node, id);
-  return operation;
+  await jobs.capture(golden.node, id);
+  return sameRequest(operation, wish); // the key may have been used twice at once
 }
 
 function sameRequest(earlier: Operation, wish: CaptureWish): Operation {

@@ -26,8 +26,8 @@ export interface GoldenDraft {
 const CreateReply = z.union([z.tuple([z.enum(['created', 'under_way']), GoldenId]), z.tuple([z.literal('no_template')])]);
 
 /**
- * Numbers the next golden of a template and records it as capturing. Throws capture_in_progress, or template_not_found when the template
- * was deleted meanwhile.
+ * Numbers the next golden of a template and records it as capturing; one that is under way by the same operation is answered as it is.
+ * Throws capture_in_progress, or template_not_found when the template was deleted meanwhile.
  */
 export async function createGolden(redis: Redis, { template, ...provenance }: GoldenDraft): Promise<Golden> {
   const { name } = template;
@@ -37,6 +37,8 @@ export async function createGolden(redis: Redis, { template, ...provenance }: Go
   const [outcome, id] = CreateReply.parse(reply);
   if (outcome === 'created') return requireGolden(redis, id);
   if (outcome === 'no_template') throw templateNotFound(name);
+  const other = await getGolden(redis, id);
+  if (other?.operation === provenance.operation) return other;
   throw new ThawError('capture_in_progress', `golden ${id} of template "${name}" is being captured; one at a time`, {
     fix: 'Wait for its operation to end, or cancel it.',
     details: { golden: id },

@@ -4,6 +4,7 @@ import { describeFailure } from '#src/platform/errors.ts';
 import type { Failure } from '#src/platform/failure.ts';
 import { GoldenId, type OperationId } from '#src/platform/ids.ts';
 import { redisTimeMs } from '#src/platform/redis.ts';
+import { requireRestorable } from './builds/require-restorable.ts';
 import { condemnGolden } from './condemn-golden.ts';
 import type { Evidence } from './evidence.ts';
 import type { Golden } from './golden.ts';
@@ -26,6 +27,7 @@ export async function runVerify(deps: VerifyDeps, id: OperationId, signal: Abort
   await runOperation(deps.redis, id, signal, async (step) => {
     const golden = await requireGolden(deps.redis, GoldenId.parse(operation.target));
     try {
+      await requireRestorable(deps.redis, golden, golden.node); // asked for before the machine was changed, it says nothing of the files
       const { clones } = await step('verify', (stop) => proveGolden(deps, golden, id, stop));
       return { golden: golden.id, ...bestOf(clones) };
     } catch (error) {

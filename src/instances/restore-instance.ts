@@ -12,8 +12,8 @@ import { waitUntilReady } from './wait-until-ready.ts';
 
 /** What restoring must know of goldens, which are a room above. */
 export interface GoldenSource {
-  /** Throws golden_not_ready for a pool's clone of one that is not proven (law 4). */
-  cloneSpec(clone: RestoredClone): Promise<Pick<Workload, 'ports' | 'hooks'> & { ready: ReadyProbe }>;
+  /** `digest`: of the golden's files on that node, where it is known. Throws golden_not_ready for a pool's clone of one that is not proven (law 4). */
+  cloneSpec(clone: RestoredClone): Promise<Pick<Workload, 'ports' | 'hooks'> & { ready: ReadyProbe; digest?: string | undefined }>;
   /** A restore of it failed on the node, and not for want of capacity. */
   failed(clone: RestoredClone, problem: Failure): Promise<void>;
   /** A restore worked; `total` is from the start of the job until the clone was ready. */
@@ -57,7 +57,7 @@ async function makeWarm(deps: RestoreDeps, { id, createdAt, pool, node }: Instan
   const startedAt = performance.now();
   const queue = Math.max(0, (await redisTimeMs(redis)) - createdAt);
   const spec = await goldens.cloneSpec({ golden, pool, node });
-  const restored = await engine.restore(golden, id, signal);
+  const restored = await engine.restore(golden, id, signal, spec.digest);
   const prepared = await moveInstance(redis, id, { to: 'preparing', address: restored.address });
   if (!prepared.moved && prepared.before !== 'preparing') return leaveOrDestroy(deps, id, prepared.before);
 

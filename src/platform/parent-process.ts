@@ -3,6 +3,7 @@ import { type Config, ConfigError, parseConfig } from './config.ts';
 import { isThawError } from './errors.ts';
 import { createLogger, type Logger } from './log.ts';
 import { makeDataDir } from './make-data-dir.ts';
+import { takeEnvironment } from './take-environment.ts';
 
 const Ready = z.object({
   ready: z.literal(true),
@@ -39,7 +40,7 @@ export async function runProcess(name: string, start: (config: Config, log: Logg
 }
 
 async function begin(name: string, start: Parameters<typeof runProcess>[1]) {
-  const config = parseConfig(process.env);
+  const config = parseConfig(takeEnvironment(process.env));
   const log = createLogger(config.logLevel, name);
   makeDataDir(config.paths.dataDir);
   return { log, work: await start(config, log) };

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { messageOf, ThawError } from './errors.ts';
 
 const largestBytes = 64 * 1024;
@@ -10,18 +10,27 @@ const largestBytes = 64 * 1024;
 export function readPrivateFile(setting: string, path: string): Buffer {
   const fd = openFile(setting, path);
   try {
-    const { mode, uid, size } = fstatSync(fd); // of what was opened, not of what the name means by now
-    const own = process.geteuid?.() ?? 0;
-    if ((mode & 0o170000) !== 0o100000) throw unusable(setting, path, 'is not a file', 'Name a file.');
-    if (uid !== 0 && uid !== own) throw unusable(setting, path, `belongs to uid ${uid}, who can change it`, `chown ${own} ${path}`);
-    if ((mode & 0o077) !== 0) {
-      throw unusable(setting, path, `can be read by others (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`, `chmod 600 ${path}`);
-    }
+    const stats = fstatSync(fd); // of what was opened, not of what the name means by now
+    const { mode, size } = stats;
+    if (!stats.isFile()) throw unusable(setting, path, 'is not a file', 'Name a file.');
+    if ((mode & 0o077) !== 0) throw unusable(setting, path, `can be read by others (mode ${permissions(mode)})`, `chmod 600 ${path}`);
+    requireUnchangeable(setting, path, stats);
     if (size > largestBytes) throw unusable(setting, path, `has ${size} bytes: that is no key`, 'Name the file of a key.');
     return readFileSync(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+/** Throws node_unfit when anyone but root and this process's user can change what lies there. */
+export function requireUnchangeable(setting: string, path: string, { mode, uid }: Pick<Stats, 'mode' | 'uid'>): void {
+  const own = process.geteuid?.() ?? 0;
+  if (uid !== 0 && uid !== own) throw unusable(setting, path, `belongs to uid ${uid}, who can change it`, `chown ${own} ${path}`);
+  if ((mode & 0o022) !== 0) throw unusable(setting, path, `can be changed by others (mode ${permissions(mode)})`, `chmod go-w ${path}`);
+}
+
+function permissions(mode: number): string {
+  return (mode & 0o777).toString(8).padStart(4, '0');
 }
 
 /** That a file named by a setting is not what the setting needs. */
@@ -31,7 +40,7 @@ export function unusable(setting: string, path: string, what: string, fix: strin
 
 function openFile(setting: string, path: string): number {
   try {
-    return openSync(path, 'r');
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK); // a pipe would wait for its writer
   } catch (error) {
     throw unusable(setting, path, `can not be read (${messageOf(error)})`, 'Make the file, or correct the setting.');
   }

@@ -6,8 +6,8 @@ export const KeepPolicy = z
     last: z.number().int().min(1).max(1000).openapi({
       description:
         'When a capture has become ready, and before it is promoted, older goldens than this many of the newest ready ones are retired: \
-they take no new clones and are deleted once none runs. Never one that an alias points to or that a pool names by number. Failed captures \
-older than those kept go, too',
+they take no new clones and are deleted once none runs. Never one that an alias points to, that a pool names by \
+number or that a rollout under way would go back to. Failed captures older than those kept go, too',
     }),
   })
   .openapi('KeepPolicy', {

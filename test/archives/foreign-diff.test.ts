@@ -34,6 +34,7 @@ describe("another engine's changes of the root file system", () => {
     const { archive, rootfs, diff } = await prepare(directory.path, await packTar([file('tmp/made', 'new')]), [
       '/etc/a',
       '/etc/old',
+      '/etc/old', // twice: no other than once
       '/tmp/never',
     ]);
     await makeDiff({ layout: archive, engine: 'podman' }, rootfs, diff, ['/run/thaw', '/etc/machine-id', '/sys/fs/cgroup'], signal);

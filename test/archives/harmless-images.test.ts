@@ -1,7 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { writeCriuImage } from '#src/engine/criu/archives/criu-image.ts';
 import { type CriuMount, fileSystems, readMount, writeMount } from '#src/engine/criu/archives/criu-mounts.ts';
 import { adaptMounts } from '#src/engine/criu/archives/foreign-mounts.ts';
 import { limitThread, requireOwnNamespaces } from '#src/engine/criu/archives/foreign-processes.ts';
@@ -9,7 +8,7 @@ import { requireHarmlessImages } from '#src/engine/criu/archives/harmless-images
 import { coveredPaths, requireHarmlessMounts } from '#src/engine/criu/archives/harmless-mounts.ts';
 import { requireHarmlessRunc } from '#src/engine/criu/archives/harmless-runc.ts';
 import { bytesField, type Field, varintField, writeFields } from '#src/engine/criu/archives/protobuf.ts';
-import { runcConfig, runcState } from '#test/support/small-golden.ts';
+import { harmlessImages, imageOf, runcConfig, runcState } from '#test/support/small-golden.ts';
 import { makeTempDir } from '#test/support/temp-dir.ts';
 
 const [readOnly, noDevices] = [1, 4];
@@ -87,20 +86,75 @@ function core(seccomp = 2): Field[] {
   ];
 }
 
+/** The images of one process; `changed` take the place of, or come to, what every archive has. */
+async function imagesWith(directory: string, changed: Readonly<Record<string, readonly Field[][]>>): Promise<void> {
+  const usualImages = { 'inventory.img': [[bytesField(3, '')]], ...harmlessImages, 'core-1.img': [limitThread(core())] };
+  for (const [name, entries] of Object.entries({ ...usualImages, ...changed })) {
+    await writeFile(join(directory, name), imageOf(...entries));
+  }
+}
+
+async function checkImages(changed: Readonly<Record<string, readonly Field[][]>>): Promise<void> {
+  await using directory = await makeTempDir();
+  await imagesWith(directory.path, changed);
+  requireHarmlessImages(directory.path, ownMounts);
+}
+
+/** A core whose message of this number is there a second time, in front, with these fields. */
+function withSecond(fields: readonly Field[], number: number, first: readonly Field[]): Field[] {
+  return [bytesField(number, writeFields(first)), ...fields];
+}
+
 describe('the processes of an image', () => {
   it('keep only the rights that our instances have', async () => {
-    await using directory = await makeTempDir();
-    const images = async (entry: Field[]) => {
-      await mkdir(directory.path, { recursive: true });
-      await writeFile(
-        join(directory.path, 'core-1.img'),
-        writeCriuImage({ magic: Buffer.from('1943565446435545', 'hex'), entries: [entry] }),
-      );
-    };
-    await images(core());
-    expect(() => requireHarmlessImages(directory.path, ownMounts)).toThrow('more rights than clones have');
-    await images(limitThread(core()));
-    expect(() => requireHarmlessImages(directory.path, ownMounts)).not.toThrow();
+    await expect(checkImages({ 'core-1.img': [core()] })).rejects.toThrow('more rights than clones have');
+    await expect(checkImages({})).resolves.toBeUndefined();
+  });
+
+  it('are given none by a message that is there twice, which CRIU puts together', async () => {
+    const none = writeFields([18].map((number) => varintField(number, 1)));
+    const thread = [varintField(11, 2), bytesField(10, none)];
+    const all = [9, 10, 11, 12, 19].map((set) => varintField(set, 0xffffffff));
+    const evil = withSecond([varintField(1, process.arch === 'arm64' ? 3 : 1), bytesField(5, writeFields(thread))], 5, [
+      bytesField(10, writeFields(all)),
+    ]);
+    await expect(checkImages({ 'core-1.img': [evil] })).rejects.toThrow('more rights than clones have');
+    await expect(checkImages({ 'core-1.img': [limitThread(evil)] })).resolves.toBeUndefined();
+  });
+
+  it.each([
+    ['the scheduler', 5, [varintField(4, 1), varintField(5, 99)]],
+    ['its niceness', 5, [varintField(4, 0), varintField(3, 39)]],
+    ['a memory shortage', 3, [varintField(14, 0xffffffff)]],
+  ])('take no precedence by %s', async (_what, number, fields) => {
+    const evil = withSecond(limitThread(core()), number, fields);
+    await expect(checkImages({ 'core-1.img': [evil] })).rejects.toThrow('more rights than clones have');
+    await expect(checkImages({ 'core-1.img': [limitThread(evil)] })).resolves.toBeUndefined();
+  });
+
+  it('that ended and were not waited for need no rights and no filter', async () => {
+    const zombie = [varintField(1, process.arch === 'arm64' ? 3 : 1), bytesField(3, writeFields([varintField(1, 2)]))];
+    await expect(checkImages({ 'core-7.img': [zombie] })).resolves.toBeUndefined();
+    const alive = [varintField(1, process.arch === 'arm64' ? 3 : 1), bytesField(3, writeFields([varintField(1, 1)]))];
+    await expect(checkImages({ 'core-7.img': [alive] })).rejects.toThrow('without a seccomp filter');
+  });
+
+  it('live in no namespace of the host, whatever engine the archive is said to be of', async () => {
+    const host = (number: number) => writeFields([varintField(number, 20 + number)]);
+    for (const number of [5, 6, 7, 8, 9]) {
+      const inventory = [[bytesField(3, host(number)), bytesField(3, '')]]; // the second adds nothing, and takes nothing away
+      await expect(checkImages({ 'inventory.img': inventory })).rejects.toThrow('namespace of its host');
+    }
+    await expect(checkImages({ 'netns-26.img': [[]] })).rejects.toThrow('makes a network of its own');
+  });
+
+  it.each([
+    ['a packet socket', { 'files.img': [[varintField(1, 10)]] }],
+    ['a raw socket', { 'files.img': [[varintField(1, 4), bytesField(4, writeFields([varintField(4, 3)]))]] }],
+    ['a network device', { 'files.img': [[varintField(1, 15)]] }],
+    ['a device that was deleted', { 'ghost-file-1a.img': [[varintField(1, 0), varintField(2, 0), varintField(3, 0o060660)]] }],
+  ])('hold %s open in no clone', async (what, changed) => {
+    await expect(checkImages(changed)).rejects.toMatchObject({ code: 'archive_unsupported', message: expect.stringContaining(what) });
   });
 
   it('are refused without a seccomp filter, of another processor, and in a namespace of the host', () => {
@@ -115,12 +169,15 @@ describe('the processes of an image', () => {
     expect(() => requireOwnNamespaces([...own, varintField(10, 30)], host)).toThrow('user namespace');
   });
 
-  it('that are no image of CRIU at all are refused by name', async () => {
+  it('that are no image of CRIU at all, or too large to be one, are refused by name', async () => {
     await using directory = await makeTempDir();
+    await imagesWith(directory.path, {});
     for (const content of [Buffer.alloc(3), Buffer.alloc(40, 0xff), Buffer.from('19435654464355450500000008', 'hex')]) {
       await writeFile(join(directory.path, 'core-1.img'), content);
       expect(() => requireHarmlessImages(directory.path, ownMounts)).toThrow('core-1.img" is no image');
     }
+    await writeFile(join(directory.path, 'core-1.img'), Buffer.alloc(5 * 1024 * 1024));
+    expect(() => requireHarmlessImages(directory.path, ownMounts)).toThrow('bytes for an image of its kind');
   });
 });
 
@@ -145,9 +202,23 @@ describe("runc's files of an archive", () => {
     ['another bundle', {}, { labels: ['bundle=/tmp/evil'] }],
     ['a root of the host', {}, { rootfs: '/' }],
     ['more rights', {}, { capabilities: { Bounding: ['CAP_SYS_ADMIN'] } }],
+    ['no filter of system calls for what is run inside', {}, { seccomp: null }],
+    ['one that lets all through', { linux: { ...runcConfig.linux, seccomp: { defaultAction: 'SCMP_ACT_ALLOW' } } }, {}],
     ['a cgroup of others', {}, { cgroups: { path: '/' } }],
+    ["a unit of systemd's, to be stopped", {}, { cgroups: { path: '/{group}/{instance}', Systemd: true, name: 'system.slice' } }],
+    ['a hook by another spelling', {}, { hOOks: { poststop: [{ path: '/bin/sh' }] } }],
+    ['a hook by a letter that Go takes for another', {}, { hookſ: { poststop: [{ path: '/bin/sh' }] } }],
+    ['more rights by another spelling', { Process: { capabilities: { effective: ['CAP_SYS_ADMIN'] } } }, {}],
   ])('with %s are refused', async (_what, config, state) => {
     const changed = { config: { ...runcState.config, ...state } };
     await expect(check({ ...runcConfig, ...config }, changed)).rejects.toMatchObject({ code: 'archive_invalid' });
+  });
+
+  it('with a name that is there twice are refused: runc puts both together', async () => {
+    await using directory = await makeTempDir();
+    const files = { config: join(directory.path, 'config.json'), runcState: join(directory.path, 'state.json') };
+    const twice = JSON.stringify(runcState).replace('"Hooks":', '"Hooks":{"poststop":[{"path":"/bin/sh"}]},"Hooks":');
+    await Promise.all([writeFile(files.config, JSON.stringify(runcConfig)), writeFile(files.runcState, twice)]);
+    expect(() => requireHarmlessRunc(files)).toThrow('names something twice');
   });
 });

@@ -86,8 +86,37 @@ const invalid: [string, () => Promise<Buffer>, string][] = [
     () => tmpfsOf(special('./sda', 'character-device', { devmajor: 8 })),
     'tmpfs-dev-1.tar.gz.img:./sda" is a device (8:0)',
   ],
+  [
+    'the console of the host in /dev',
+    () => tmpfsOf(special('./console', 'character-device', { devmajor: 5, devminor: 1 })),
+    'device (5:1)',
+  ],
+  [
+    'a disk in what takes the place of /dev',
+    async () =>
+      await archiveOf(
+        file('thaw/image/tmpfs-dev-1.tar.gz.img', gzipSync(await packTar([special('./sda', 'character-device', { devmajor: 8 })]))),
+      ),
+    'is a device (8:0)',
+  ],
+  ['a header for all that follows', async () => Buffer.concat([globalHeader('size=1024'), await archiveOf()]), 'has a header for all'],
+  ['a name with a zero in it', () => packPax({ path: 'checkpoint/a\0b' }), 'lies outside'],
   ['a change of /dev that goes up', () => tmpfsOf(file('../../etc/evil')), 'evil" lies outside'],
 ];
+
+/** As `git archive` writes it. */
+function globalHeader(text: string): Buffer {
+  const record = `${text.length + 4} ${text}\n`;
+  const header = Buffer.alloc(512);
+  header.write('pax_global_header');
+  header.write('0000644\x000000000\x000000000\x00', 100);
+  header.write(`${record.length.toString(8).padStart(11, '0')}\0`, 124);
+  header.write(`${'0'.repeat(11)}\0        gx`.replace('gx', 'g'), 136);
+  header.write('ustar\x0000', 257);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return Buffer.concat([header, Buffer.concat([Buffer.from(record), Buffer.alloc(512)]).subarray(0, 512)]);
+}
 
 const tooLarge: [string, () => Promise<Buffer>, string][] = [
   ['too many entries', () => archiveOf(...Array.from({ length: 100 }, (_, index) => file(`ignored-${index}`))), 'number of entries'],
@@ -98,6 +127,7 @@ const tooLarge: [string, () => Promise<Buffer>, string][] = [
     'the bytes it may unpack to at its entry "b"',
   ],
   ['a JSON file for which no memory is', () => archiveOf(file('config.dump', zeros.subarray(70 * mb))), '"config.dump"'],
+  ['a name of half a million directories', () => packPax({ path: 'a/'.repeat(400_000) }), '4095 bytes for a name'],
   ['a gzip bomb', async () => gzipSync(await archiveOf(file('a', zeros))), '20 unpacked bytes to each byte'],
   ['a zstd bomb', async () => zstdCompressSync(await archiveOf(file('a', zeros))), '20 unpacked bytes to each byte'],
 ];
@@ -159,6 +189,8 @@ describe('what is unpacked of an archive', () => {
   it.each([
     ['names outside', ['/../../etc/passwd'], 'lists /../../etc/passwd'],
     ['what lies behind a link of the app', ['/linked/file'], 'lists linked/file, to which no directory leads'],
+    ['a name with a zero in it', ['/there\0'], 'which is no file of the container'],
+    ['a directory and what is in it', ['/linked', '/linked/file'], 'lists linked'],
     ['a file that is there', ['/there'], 'lists there, which rootfs-diff.tar has'],
   ])('deleted.files that lists %s makes nothing', async (_what, deleted, said) => {
     await using directory = await makeTempDir();

@@ -50,6 +50,18 @@ describe('an archive of ours', () => {
     expect(await readdir(directory.path)).not.toContain('unpacked');
   });
 
+  it('that names a mount by which CRIU would be given a directory of the host is refused', async () => {
+    await using directory = await makeTempDir();
+    const golden = await makeSmallGolden(join(directory.path, 'golden'), fillDiff);
+    await chmod(golden.layout.record, 0o600);
+    await writeFile(golden.layout.record, JSON.stringify({ ...golden.record, externalMounts: ['/run/thaw]:/some/where'] }));
+    const file = join(directory.path, 'archive.tar');
+    await writeGoldenArchive({ images: imagesOf(directory.path) }, golden, createWriteStream(file), signal);
+    const { layout } = await readArchive(createReadStream(file), join(directory.path, 'unpacked'), defaultArchiveLimits, signal);
+    const refused = installOwn(layout, await emptyGolden(join(directory.path, 'back')), signal);
+    await expect(refused).rejects.toMatchObject({ code: 'archive_invalid', message: expect.stringContaining('golden.json') });
+  });
+
   it('the same golden makes the same archive, whenever it is written', async () => {
     await using directory = await makeTempDir();
     const golden = await makeSmallGolden(join(directory.path, 'golden'), fillDiff);

@@ -32,6 +32,7 @@ describe('thaw capture', () => {
     await service.request('PUT', '/v1/templates/web', simulated);
     const stopped = await run('web', '--dry-run');
     expect(stopped).toMatchObject({ exitCode: 1, out: expect.stringContaining('stops: app (pid 1): an io_uring is open') });
+    expect((await run('web', '--dry-run', '--json')).exitCode).toBe(1);
     expect(await run('web')).toMatchObject({ exitCode: 1, err: expect.stringContaining('an io_uring is open') });
     expect((await service.request('GET', '/v1/templates/web/goldens')).body).toMatchObject({ items: [{ id: 'web@1', state: 'failed' }] });
   });

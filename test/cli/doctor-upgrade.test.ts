@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -42,6 +43,7 @@ describe('thaw doctor --upgrade', () => {
 
   test('restores every promoted golden beside a Thaw that runs, tells which fails and why, and leaves nothing', async () => {
     const instances = await thaw.rest.listInstances();
+    const kept = replacedFiles();
     const { exitCode, out, traces } = await tryUpgrade('--json');
     const answer = Answer.parse(JSON.parse(out));
     expect([exitCode, answer.ok, traces]).toEqual([1, false, []]);
@@ -51,7 +53,19 @@ describe('thaw doctor --upgrade', () => {
       { ...common, golden: 'web@1', status: 'pass', restoreMs: expect.any(Number) },
     ]);
     expect(await thaw.rest.listInstances()).toEqual(instances);
+    expect(existsSync(kept)).toBe(true);
   });
+
+  /** As a build leaves those that gave way to it, as long as an instance runs on them: the warm one does, to go by their name. */
+  function replacedFiles(): string {
+    const directory = join(thaw.config.paths.goldens, 'web', '1');
+    const digest = createHash('sha256')
+      .update(readFileSync(join(directory, 'manifest.json')))
+      .digest('hex');
+    const replaced = `${directory}.replaced-${digest.slice(0, 16)}`;
+    mkdirSync(replaced);
+    return replaced;
+  }
 
   test('does the same while Thaw is stopped, whose instances live on', async () => {
     const [warm] = await thaw.rest.listInstances();

@@ -51,6 +51,14 @@ describe('the trial of promoted goldens', () => {
     expect(await node.engine.list()).toEqual([]);
   });
 
+  test('tells that Thaw captures one anew after an upgrade, also where its files can be restored', async () => {
+    const upgradeTo = (criu: string) => (node.engine.fingerprint = { ...node.engine.fingerprint, criu });
+    upgradeTo('4.1');
+    await takeGolden(node, 'api');
+    upgradeTo('4.2');
+    expect(await tryAll()).toMatchObject([{ status: 'pass', incompatible: ['CRIU 4.2 instead of 4.1'] }]);
+  });
+
   test('leaves one to its own node whose files are not here, and tells of files that should be', async () => {
     await takeGolden(node, 'api');
     await node.engine.removeGolden(first);

@@ -81,7 +81,7 @@ describe('a `thaw try` of a container', () => {
     await killed.exited;
     expect(tracesOf(killed.tag, killed.paths.dataDir)).not.toEqual([]);
     const next = await runCommandLine({}, 'try', 'dir:/nowhere/at/all');
-    expect(next.err).toContain(`removing what a \`thaw try\` that was killed left in ${killed.paths.dataDir}`);
+    expect(next.err).toContain(`removing what a trial that was killed left in ${killed.paths.dataDir}`);
     expect(tracesOf(killed.tag, killed.paths.dataDir)).toEqual([]);
     expect(running.child.exitCode).toBeNull();
     running.child.kill('SIGTERM');

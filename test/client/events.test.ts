@@ -52,6 +52,24 @@ it('events come in order through breaks of the connection, none lost and none tw
   expect(places.length).toBeGreaterThan(1);
 });
 
+it('a break after a silence that is longer than the service may be away is no reason to give up', async () => {
+  const withinMs = 50;
+  const answers = [
+    new ReadableStream({ start: (body) => void setTimeout(() => body.error(new TypeError('the connection was reset')), 2 * withinMs) }),
+    'id: 1-0\ndata: {"type":"claim.lost"}\n\n',
+  ];
+  const thaw = createThawClient({ url, key, fetch: async () => new Response(answers.shift()), retry: { withinMs } });
+  const events = thaw.events({}, { after: '0' });
+  expect((await events.next()).value).toEqual({ type: 'claim.lost' });
+  await events.return();
+});
+
+it('a service that stays away for longer than that is given up', async () => {
+  const away = async () => Promise.reject(new TypeError('nobody listens'));
+  const events = createThawClient({ url, key, fetch: away, retry: { withinMs: 50 } }).events();
+  await expect(events.next()).rejects.toThrow('nobody listens');
+});
+
 it('following ends when the signal aborts', async () => {
   const stop = new AbortController();
   const followed = (async () => {

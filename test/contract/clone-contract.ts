@@ -34,6 +34,17 @@ export function cloneContract(run: ContractRun): void {
       expect(await run.engine.list()).toMatchObject([{ id, state: 'running', golden: run.golden.id, address: first.address }]);
     });
 
+    it('a golden that was meant by its digest is restored, and another in its place is not', async () => {
+      const { id: golden, checkpoint } = run.golden;
+      const id = newInstanceId();
+      const another = `sha256:${'0'.repeat(64)}`;
+      const restore = (digest: string) => run.engine.restore(golden, id, undefined, digest);
+      await expect(restore(another)).rejects.toMatchObject({ code: 'golden_missing', message: expect.stringContaining(`not ${another}`) });
+      expect(await run.engine.list()).toEqual([]);
+      await restore(checkpoint.digest);
+      expect(await run.engine.list()).toMatchObject([{ id, state: 'running' }]);
+    });
+
     it('a restore fills what was primed for it', async () => {
       const id = newInstanceId();
       await run.engine.prime(run.golden.id, id);

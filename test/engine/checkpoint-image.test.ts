@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
@@ -105,6 +105,13 @@ describe('a checkpoint image', () => {
     await registry.push(layout, 'many', 'many:1');
     const bytes = await fetched(`docker://${registry.host}/many:1`);
     expect(bytes.subarray(0, 2).toString('hex') === '1f8b' ? gunzipSync(bytes) : bytes).toEqual(someArchive); // this push packs it
+  });
+
+  it('whose index names a manifest that is not there is refused as such', async () => {
+    const { layout, digest } = await writeSomeImage(directory, 'hollow', { isPacked: false, tag: 'x' });
+    await addIndex(layout, 'many', [{ tag: 'x', architecture: here }]);
+    await rm(join(layout, 'blobs/sha256', digest.slice('sha256:'.length)));
+    await expect(fetched(`oci:${layout}:many`)).rejects.toMatchObject({ code: 'image_unusable', message: expect.stringContaining(digest) });
   });
 
   it('has a configuration of its own at each export', async () => {

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { linkSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { chmod, mkdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -119,6 +119,16 @@ describe('files that goldens of one node have in common', () => {
     await sealUsual(b);
     expect(inodeOf(b, 'image/pages-1.img')).toBe(inodeOf(a, 'image/pages-1.img'));
     await store.verify(a);
+  });
+
+  it('stay one file where the app made two names of it', async () => {
+    for (const golden of [a, b]) {
+      await seal(golden, async ({ diff }) => {
+        await put(join(diff, 'srv/cache'), cache);
+        linkSync(join(diff, 'srv/cache'), join(diff, 'srv/too'));
+      });
+    }
+    expect(inodeOf(b, 'diff/srv/too')).toBe(inodeOf(b, 'diff/srv/cache'));
   });
 
   it('are left apart where an app could tell: of another time, runnable, or two in one golden', async () => {

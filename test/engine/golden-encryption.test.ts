@@ -1,13 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { chunkBytes, type FileIdentity, prefixBytes, tagBytes } from '#src/engine/criu/encryption/chunk-cipher.ts';
 import { chunksOfFile, chunksOfStream } from '#src/engine/criu/encryption/chunks.ts';
 import { decryptFile } from '#src/engine/criu/encryption/decrypt-file.ts';
+import { decryptGolden } from '#src/engine/criu/encryption/decrypt-golden.ts';
 import { encryptFile } from '#src/engine/criu/encryption/encrypt-file.ts';
 import { packTree, unpackTree } from '#src/engine/criu/encryption/pack-tree.ts';
+import { PlainCopies } from '#src/engine/criu/encryption/plain-copies.ts';
+import { fileList } from '#src/engine/criu/encryption/sealed-path.ts';
+import { GoldenDrafts } from '#src/engine/criu/golden-drafts.ts';
 import { hashTree } from '#src/engine/criu/hash-tree.ts';
+import { goldenLayout } from '#src/engine/criu/instance-layout.ts';
+import { createMemoryHolds } from '#src/engine/criu/memory-holds.ts';
+import { openGoldenKeys } from '#src/engine/golden-keys/golden-keys.ts';
+import { dataPaths } from '#src/platform/data-paths.ts';
+import { goldenId } from '#src/platform/ids.ts';
 import { run } from '#src/platform/subprocess.ts';
 import { makeTempDir } from '#test/support/temp-dir.ts';
 
@@ -131,6 +140,54 @@ describe('an encrypted file', () => {
     await expect(encryptFile(key, identity, chunksOfStream(source()), join(dir.path, 'file'), cancel.signal)).rejects.toMatchObject({
       name: 'AbortError',
     });
+  });
+});
+
+describe('an encrypted golden', () => {
+  const golden = goldenId('api', 7);
+  const header = { version: 1, cipher: 'aes-256-gcm', chunkBytes, golden, imageDigest: '', keyId: '' } as const;
+
+  it.each(['../outside.enc', '/tmp/outside.enc', 'image/../../outside.enc', '..'])('whose list names %s is refused', async (path) => {
+    await using dir = await makeTempDir();
+    const [sealed, plain] = [join(dir.path, 'sealed'), join(dir.path, 'plain')];
+    for (const directory of [sealed, plain]) mkdirSync(directory);
+    const seal = async (name: string, content: string) => {
+      const chunks = chunksOfStream([Buffer.from(content)]);
+      await encryptFile(key, { golden, path: name }, chunks, join(sealed, name), AbortSignal.timeout(5000));
+    };
+    await seal(fileList, JSON.stringify([path]));
+    await expect(decryptGolden(key, header, sealed, plain)).rejects.toMatchObject({
+      code: 'golden_corrupt',
+      message: expect.stringContaining('files.json.enc is no list of files of a golden'),
+    });
+    expect(readdirSync(dir.path).sort()).toEqual(['plain', 'sealed']);
+  });
+
+  it('made elsewhere that could not be sealed leaves nothing to the next one of its name', async () => {
+    await using dir = await makeTempDir();
+    const paths = dataPaths(dir.path);
+    const keys = openGoldenKeys({
+      signingKeyFile: undefined,
+      trustedKeyPaths: undefined,
+      encryption: { kind: 'environment', text: key.toString('hex') },
+    });
+    const drafts = new GoldenDrafts({ paths, keys, plain: new PlainCopies({ paths, memory: createMemoryHolds(0) }) });
+    const draftIn = (name: string) => {
+      const [files, kept] = [goldenLayout(join(dir.path, `${name}-plain`)), goldenLayout(join(dir.path, name))];
+      for (const directory of [files.image, kept.diff]) mkdirSync(directory, { recursive: true });
+      writeFileSync(join(files.image, 'core-1.img'), name);
+      return { ...files, directory: kept.directory, manifest: kept.manifest, diff: kept.diff };
+    };
+    await expect(drafts.seal(golden, draftIn('first'), 'sha256:00', AbortSignal.abort())).rejects.toMatchObject({ name: 'AbortError' });
+    await drafts.seal(golden, draftIn('second'), 'sha256:00', AbortSignal.timeout(5000));
+    expect(readdirSync(join(dir.path, 'second')).sort()).toEqual([
+      'data.key',
+      'diff.tar.enc',
+      'encryption.json',
+      'files.json.enc',
+      'image',
+      'manifest.json',
+    ]);
   });
 });
 

@@ -7,6 +7,7 @@ import { openGoldenKeys } from '#src/engine/golden-keys/golden-keys.ts';
 import { openSigningKey } from '#src/engine/golden-keys/signing-key.ts';
 import { openTrustedKeys } from '#src/engine/golden-keys/trusted-keys.ts';
 import { openWrappingKey } from '#src/engine/golden-keys/wrapping-key.ts';
+import { run } from '#src/platform/subprocess.ts';
 import { makeTempDir } from '#test/support/temp-dir.ts';
 
 const privatePem = (key: KeyObject) => key.export({ type: 'pkcs8', format: 'pem' });
@@ -64,6 +65,9 @@ describe('a signing key', () => {
     expect(thrownBy(() => openSigningKey(path))).toEqual(unfit('belongs to uid 1000'));
     expect(thrownBy(() => openSigningKey(dir.path))).toEqual(unfit('is not a file'));
     expect(thrownBy(() => openSigningKey(join(dir.path, 'missing')))).toEqual(unfit('can not be read (ENOENT'));
+    const pipe = join(dir.path, 'pipe');
+    await run(['mkfifo', pipe], { timeoutMs: 5000 });
+    expect(thrownBy(() => openSigningKey(pipe))).toEqual(unfit('is not a file'));
   });
 });
 
@@ -94,6 +98,22 @@ describe('trusted keys', () => {
     expect(thrownBy(() => openTrustedKeys([none]))).toEqual(unfit(`${none} holds no public key in PEM`));
     expect(thrownBy(() => openTrustedKeys([empty]))).toEqual(unfit(`${empty} holds no *.pem`));
     expect(thrownBy(() => openTrustedKeys(['/nowhere']))).toEqual(unfit('/nowhere can not be read'));
+  });
+});
+
+describe('a place of trusted keys', () => {
+  it.each([
+    ['a key', (key: string) => chmodSync(key, 0o666), 'can be changed by others (mode 0666)'],
+    ['the directory of keys', (_: string, directory: string) => chmodSync(directory, 0o777), 'can be changed by others (mode 0777)'],
+    ['a key of another user', (key: string) => chownSync(key, 1000, 0), 'belongs to uid 1000'],
+  ])('where others can write, %s, is refused', async (_, open, said) => {
+    await using dir = await makeTempDir();
+    const directory = join(dir.path, 'trusted');
+    mkdirSync(directory, { mode: 0o755 });
+    const key = writeKey(directory, 'one.pem', publicPem(generateKeyPairSync('ed25519').publicKey), 0o644);
+    expect(openTrustedKeys([directory]).size).toBe(1);
+    open(key, directory);
+    expect(thrownBy(() => openTrustedKeys([directory]))).toEqual(unfit(said));
   });
 });
 

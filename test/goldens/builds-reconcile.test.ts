@@ -1,9 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { buildRestMs, type GoldenBuild, type GoldenBuilds, judgeNode, noRoomRestMs, wantsBuild } from '#src/goldens/builds/build.ts';
 import { buildGolden } from '#src/goldens/builds/build-golden.ts';
 import { reconcileBuilds } from '#src/goldens/builds/reconcile-builds.ts';
 import { buildKind, requestBuild } from '#src/goldens/builds/request-build.ts';
-import { readBuilds } from '#src/goldens/builds/store.ts';
+import { endBuild, readBuilds } from '#src/goldens/builds/store.ts';
 import { deleteGolden } from '#src/goldens/delete-golden.ts';
 import { finishRetired } from '#src/goldens/keep/finish-retired.ts';
 import { requireGolden } from '#src/goldens/store.ts';
@@ -66,6 +66,13 @@ describe('what a node can do with a golden', () => {
     ['knows a build that was replaced', on({ n1: second }, first, second), n1, { compatible: false, has: true }],
   ] as const)('it %s', (_name, found, judged, verdict) => {
     expect(judgeNode(found, judged)).toMatchObject(verdict);
+  });
+
+  it('is told of the build of its own class, not of one that failed while it was of another', () => {
+    const failed = build({ fingerprint: { ...old, kernel: 'newer' }, state: 'failed' });
+    const building = build({ fingerprint: upgraded, state: 'building' });
+    expect(judgeNode(on({ n1: first }, first, failed, building), { ...n1, fingerprint: upgraded }).making).toBe(building);
+    expect(judgeNode(on({ n1: first }, first, failed), { ...n1, fingerprint: upgraded }).making).toBeUndefined();
   });
 
   it('is captured there when no build fits, but not while that is under way, nor right after it failed', async () => {
@@ -148,6 +155,58 @@ describe('a build', () => {
     const before = await builds();
     await buildGolden(node, operation, idle);
     expect(await builds()).toEqual(before);
+    expect(await node.engine.hasGolden(id)).toBe(true);
+  });
+
+  it('that was ready when its worker was killed is not captured once more', async () => {
+    await takeGolden(node, 'api');
+    await upgrade();
+    await request();
+    const operation = await underWay();
+    await buildGolden(node, operation, idle);
+    const before = await builds();
+    const { result } = await requireOperation(node.redis, operation);
+    const record = `{thaw}:operation:${operation}`;
+    await node.redis.hset(record, 'state', 'running');
+    await node.redis.hdel(record, 'result');
+    await buildGolden(node, operation, idle);
+    expect(await requireOperation(node.redis, operation)).toMatchObject({ state: 'succeeded', result });
+    expect(await builds()).toEqual(before);
+  });
+
+  it('that begins after reconciling took it for lost says so, and touches nothing', async () => {
+    await takeGolden(node, 'api');
+    await upgrade();
+    await request();
+    const operation = await underWay();
+    const lost = (await builds()).builds.find(({ state }) => state === 'building');
+    if (!lost) throw new Error('no build is recorded');
+    await endBuild(node.redis, id, lost, 'failed');
+    const before = await builds();
+    await buildGolden(node, operation, idle);
+    expect((await requireOperation(node.redis, operation)).problem).toMatchObject({ code: 'cancelled', fix: expect.any(String) });
+    expect(await builds()).toEqual(before);
+    expect([await node.engine.hasGolden(id), await node.engine.list()]).toEqual([true, []]);
+  });
+
+  it('is not disturbed when the job of one that failed before runs again', async () => {
+    await takeGolden(node, 'api');
+    await upgrade();
+    await request();
+    const earlier = await underWay();
+    node.engine.faults.failNext('restore', 'restore_failed', 1);
+    await buildGolden(node, earlier, idle);
+    const failed = (await builds()).builds.find(({ state }) => state === 'failed');
+    await node.redis.hset(`{thaw}:golden-builds:${id}`, `build:${failed?.class}`, JSON.stringify({ ...failed, at: 0 }));
+    await request();
+    const operation = await underWay();
+    node.engine.timings.restoreMs = 300;
+    const running = buildGolden(node, operation, idle);
+    await vi.waitFor(async () => expect(await node.engine.hasGolden(id)).toBe(true));
+    await buildGolden(node, earlier, idle);
+    expect(await node.redis.hlen('{thaw}:builds-under-way')).toBe(1);
+    await running;
+    expect((await requireOperation(node.redis, operation)).state).toBe('succeeded');
     expect(await node.engine.hasGolden(id)).toBe(true);
   });
 

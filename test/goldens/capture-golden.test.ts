@@ -85,6 +85,18 @@ describe('a capture', () => {
     await expect(requestCapture(node, 'api', { promote: false }, 'key-1')).rejects.toMatchObject({ code: 'idempotency_key_reused' });
   });
 
+  it('asked for twice under one key at once, or again after a crash on the way, is one capture', async () => {
+    await putTemplate(node.redis, 'api', webSpec(), undefined);
+    const ask = (promote: boolean) => requestCapture(node, 'api', { promote }, 'key-1');
+    const [one, two] = await Promise.all([ask(true), ask(true)]);
+    expect(two).toEqual(one);
+    await node.redis.del(`{thaw}:operation:${one.id}`); // as if the process had ended before it was recorded
+    expect(await ask(true)).toMatchObject({ id: one.id, target: first, state: 'queued' });
+    await expect(ask(false)).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+    await captureGolden(node, one.id, idle);
+    expect(await resolveGolden(node.redis, 'api', 'stable')).toMatchObject({ id: first });
+  });
+
   it('of an unknown template, or without a node, is refused', async () => {
     await expect(requestCapture(node, 'nope', { promote: true })).rejects.toMatchObject({ code: 'template_not_found' });
     await putTemplate(node.redis, 'api', webSpec(), undefined);

@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { listAliases, setAlias } from '#src/goldens/aliases.ts';
 import { settlePrimer } from '#src/goldens/capture/settle-primer.ts';
 import { captureGolden } from '#src/goldens/capture-golden.ts';
+import { reconcileGoldens } from '#src/goldens/reconcile-goldens.ts';
 import { requestCapture } from '#src/goldens/request-capture.ts';
 import { listCaptures, requireGolden } from '#src/goldens/store.ts';
 import { listInstances } from '#src/instances/list-instances.ts';
@@ -36,14 +38,18 @@ function portOf(address: string | AddressInfo | null): number {
 
 /** Whose call of the engine comes to no end by itself. */
 function stuckIn(call: 'start' | 'checkpoint' | 'scanGolden' | 'restore'): MemoryNode {
-  const stuck = async (...args: unknown[]) => {
+  return withCall(call, async (...args: unknown[]) => {
     const signal = args.find((arg) => arg instanceof AbortSignal);
     if (signal && !signal.aborted) await once(signal, 'abort');
     throw signal?.reason;
-  };
+  });
+}
+
+/** Whose engine does something else at the call. */
+function withCall(call: keyof MemoryNode['engine'], answer: (...args: unknown[]) => Promise<unknown>): MemoryNode {
   const engine = new Proxy(node.engine, {
     get: (target, name) => {
-      if (name === call) return stuck;
+      if (name === call) return answer;
       const value: unknown = Reflect.get(target, name);
       return typeof value === 'function' ? value.bind(target) : value;
     },
@@ -74,6 +80,55 @@ describe('a capture is cancelled cleanly in the step', () => {
     expect(await requireGolden(node.redis, first)).toMatchObject({ state: 'failed', problem: { code: 'cancelled' } });
     await expectNothingLeft();
     expect(await takeGolden(node, 'api')).toBe('api@2');
+  });
+});
+
+describe('between verify and promote', () => {
+  /** What a capture does last before it promotes is to look at the disk. */
+  const beforePromote = (happens: () => Promise<unknown>) => withCall('goldenDisk', () => happens().then(() => node.engine.goldenDisk()));
+
+  async function expectReadyNotPromoted(): Promise<void> {
+    expect((await requireGolden(node.redis, goldenId('api', 2))).state).toBe('ready');
+    expect(await listAliases(node.redis, 'api')).toEqual({ stable: 1 });
+    expect(await node.engine.list()).toEqual([]);
+    expect(await listCaptures(node.redis)).toEqual([]);
+  }
+
+  it('a cancel leaves the golden ready and the alias where it was; the operation is cancelled, its verify has succeeded', async () => {
+    await takeGolden(node, 'api');
+    const { id } = await requestCapture(node, 'api', { promote: true });
+    const cancelled = beforePromote(() => cancelOperation(node.redis, id));
+    await captureGolden(cancelled, id, idle);
+    const { state, problem, steps } = await requireOperation(node.redis, id);
+    expect([state, problem?.code, steps.at(-1)]).toEqual([
+      'cancelled',
+      'cancelled',
+      expect.objectContaining({ name: 'verify', state: 'succeeded' }),
+    ]);
+    await expectReadyNotPromoted();
+    await captureGolden(node, id, idle); // its job may run twice
+    await expectReadyNotPromoted();
+    await setAlias(node.redis, 'api', 'stable', 2);
+  });
+
+  it('a crash, and the loss of its job, leaves what reconcile asks for again: then it is promoted', async () => {
+    await takeGolden(node, 'api');
+    const { id } = await requestCapture(node, 'api', { promote: true });
+    void captureGolden(
+      beforePromote(() => new Promise(() => {})),
+      id,
+      idle,
+    ); // never goes on, as after kill -9
+    await expect.poll(async () => (await requireGolden(node.redis, goldenId('api', 2))).state).toBe('ready');
+    await expectReadyNotPromoted();
+    node.asked.length = 0;
+    await reconcileGoldens({ ...node, node: 'n2' });
+    expect(node.asked).toEqual([]);
+    await reconcileGoldens(node);
+    expect(node.asked).toEqual([`capture ${id}`]);
+    await captureGolden(node, id, idle);
+    expect(await listAliases(node.redis, 'api')).toEqual({ stable: 2 });
+    expect(await requireOperation(node.redis, id)).toMatchObject({ state: 'succeeded', result: { promoted: true } });
   });
 });
 

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { dryRunCapture } from '#src/goldens/dry-run-capture.ts';
 import { notesRoutes } from '#src/goldens/notes-routes.ts';
 import { reconcileGoldens } from '#src/goldens/reconcile-goldens.ts';
+import { removeTemplate } from '#src/goldens/remove-template.ts';
 import { requestCapture } from '#src/goldens/request-capture.ts';
 import { requestDryRun } from '#src/goldens/request-dry-run.ts';
 import { goldenRoutes } from '#src/goldens/routes.ts';
@@ -74,6 +75,16 @@ describe('a dry run', () => {
     expect(node.asked).toEqual([`dryRun ${id}`]);
     await dryRunCapture(node, id, idle);
     expect((await requireOperation(node.redis, id)).state).toBe('succeeded');
+    await expectNothingLeft();
+  });
+
+  it('that a crash cut off and whose template was deleted meanwhile fails, and destroys the primer of the first run', async () => {
+    const id = await ask(webSpec({ env: { APP_START_MS: '50' } }));
+    void dryRunCapture({ ...node, clock: stoppedClock }, id, idle);
+    await expect.poll(() => node.engine.list()).toHaveLength(1);
+    await removeTemplate(node, 'api');
+    await dryRunCapture(node, id, idle);
+    expect(await requireOperation(node.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'template_not_found' } });
     await expectNothingLeft();
   });
 

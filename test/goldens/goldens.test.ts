@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { listAliases, setAlias } from '#src/goldens/aliases.ts';
 import { captureGolden } from '#src/goldens/capture-golden.ts';
 import { deleteGolden } from '#src/goldens/delete-golden.ts';
-import { reconcileGoldens, removeGoldenFiles } from '#src/goldens/reconcile-goldens.ts';
+import { removeGoldenFiles } from '#src/goldens/keep/remove-golden-files.ts';
+import { reconcileGoldens } from '#src/goldens/reconcile-goldens.ts';
 import { removeTemplate } from '#src/goldens/remove-template.ts';
 import { requestCapture } from '#src/goldens/request-capture.ts';
 import { requestVerify } from '#src/goldens/request-verify.ts';
@@ -172,6 +173,14 @@ describe('reconciling goldens', () => {
     await reconcileGoldens(node);
     expect((await getOperation(node.redis, queued.id))?.state).toBe('succeeded');
     expect(node.asked.filter((each) => each === `verify ${queued.id}`)).toHaveLength(2);
+  });
+
+  it('fails a verify that was cut off and whose golden is forgotten by now', async () => {
+    await takeGolden(node, 'api');
+    const { id } = await requestVerify(node, first);
+    await node.redis.del(`{thaw}:golden:${first}`);
+    await reconcileGoldens(node);
+    expect(await getOperation(node.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'golden_not_found' } });
   });
 
   it('leaves the verifies of other nodes to them', async () => {

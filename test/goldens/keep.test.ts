@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { setAlias } from '#src/goldens/aliases.ts';
 import { captureGolden } from '#src/goldens/capture-golden.ts';
+import { condemnGolden } from '#src/goldens/condemn-golden.ts';
 import { deleteGolden } from '#src/goldens/delete-golden.ts';
+import { freeGoldenDisk } from '#src/goldens/keep/golden-disk.ts';
 import { reconcileGoldens } from '#src/goldens/reconcile-goldens.ts';
 import { requestCapture } from '#src/goldens/request-capture.ts';
 import { requestVerify } from '#src/goldens/request-verify.ts';
@@ -10,6 +12,7 @@ import { destroyInstance } from '#src/instances/destroy-instance.ts';
 import { restoreInstance } from '#src/instances/restore-instance.ts';
 import { cancelOperation } from '#src/operations/cancel-operation.ts';
 import { requireOperation } from '#src/operations/store.ts';
+import { describeFailure, ThawError } from '#src/platform/errors.ts';
 import { goldenId } from '#src/platform/ids.ts';
 import { putTemplate } from '#src/templates/put-template.ts';
 import { idle, recordClone, takeGolden, webSpec } from '#test/support/memory-node.ts';
@@ -101,6 +104,21 @@ describe('deleting a golden', () => {
     expect(await goldens()).toEqual(['2 ready']);
   });
 
+  it('that is found corrupt while clones still run on it fails, and its event says why', async () => {
+    await takeGolden(node, 'api');
+    await takeGolden(node, 'api');
+    const clone = await liveClone();
+    await deleteGolden(node, first);
+    const problem = describeFailure(new ThawError('golden_corrupt', 'a page was changed', { fix: 'Take another.' }));
+    await condemnGolden(node.redis, first, problem);
+    const events = await node.redis.xrange('{thaw}:events', '-', '+');
+    const [failed = []] = events.flatMap(([, fields]) => (fields.includes('golden.failed') ? [fields] : []));
+    expect(failed[failed.indexOf('reason') + 1]).toBe('golden_corrupt');
+    await destroyInstance(node, clone);
+    await reconcileGoldens(node);
+    expect(await goldens()).toEqual(['2 ready']);
+  });
+
   it('that is being verified waits for the end of that', async () => {
     await takeGolden(node, 'api');
     await takeGolden(node, 'api');
@@ -125,6 +143,25 @@ describe('deleting a golden', () => {
     await takeGolden(node, 'api');
     const named = { ...node, goldensNamed: async () => new Map([[1, 'web']]) };
     await expect(deleteGolden(named, first)).rejects.toMatchObject({ code: 'golden_in_use', message: expect.stringContaining('pool web') });
+  });
+});
+
+describe('a capture whose worker died when its golden was ready', () => {
+  it('leaves the files of the golden to its clones when it is run again after a delete', async () => {
+    await putTemplate(node.redis, 'api', webSpec({ keep: { last: 1 } }), undefined);
+    const { id } = await requestCapture(node, 'api', { promote: true });
+    const dies = new AbortController();
+    const goldensNamed = async () => {
+      dies.abort();
+      throw dies.signal.reason;
+    };
+    await expect(captureGolden({ ...node, goldensNamed }, id, dies.signal)).rejects.toThrow();
+    await liveClone();
+    expect(await deleteGolden(node, first)).toMatchObject({ state: 'retired' });
+    await captureGolden(node, id, idle);
+    expect(await requireOperation(node.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'invalid_transition' } });
+    expect(await node.engine.hasGolden(first)).toBe(true);
+    expect(await goldens()).toEqual(['1 retired']);
   });
 });
 
@@ -155,6 +192,21 @@ describe("a node's disk budget for goldens", () => {
     expect(await requireOperation(node.redis, id)).toMatchObject({ state: 'failed', problem, steps: [] });
     expect(await goldens()).toEqual(['2 failed', '1 ready']);
     expect(await resolveGolden(node.redis, 'api', 'stable')).toMatchObject({ id: first });
+  });
+
+  it('lets no more go than needed when two make room at once', async () => {
+    for (let taken = 0; taken < 3; taken++) await takeGolden(node, 'api');
+    const bounded = await nodeFor(3.5);
+    await Promise.all([freeGoldenDisk(bounded), freeGoldenDisk(bounded)]);
+    expect(await goldens()).toEqual(['4 ready', '3 ready', '2 ready']);
+  });
+
+  it('spares one that a pool has come to name while others went', async () => {
+    for (let taken = 0; taken < 3; taken++) await takeGolden(node, 'api');
+    const bounded = await nodeFor(1.5);
+    const goldensNamed = async () => new Map((await node.engine.hasGolden(first)) ? [] : [[2, 'web'] as const]);
+    await freeGoldenDisk({ ...bounded, goldensNamed });
+    expect(await goldens()).toEqual(['4 ready', '2 ready']);
   });
 
   it('spares what clones run on', async () => {

@@ -7,6 +7,7 @@ import { requireNoRegression } from '#src/goldens/verify/require-no-regression.t
 import { runVerify } from '#src/goldens/verify-golden.ts';
 import { restoreInstance } from '#src/instances/restore-instance.ts';
 import { getInstance } from '#src/instances/store.ts';
+import { writeHeartbeat } from '#src/nodes/store.ts';
 import { getOperation } from '#src/operations/store.ts';
 import { goldenId } from '#src/platform/ids.ts';
 import { putTemplate } from '#src/templates/put-template.ts';
@@ -32,6 +33,13 @@ async function verify(golden = first) {
   const { id } = await requestVerify(node, golden);
   await runVerify(node, id, idle);
   return getOperation(node.redis, id);
+}
+
+async function upgradeNode(): Promise<void> {
+  node.engine.fingerprint = { ...node.engine.fingerprint, kernel: 'new' };
+  const { capacity, fingerprint } = await node.engine.probe();
+  const record = { name: 'n1', bootId: 'boot-2', agent: 'unix:/nowhere', fit: true, problems: [] };
+  await writeHeartbeat(node.redis, { ...record, capacity, fingerprint });
 }
 
 describe('the evidence of a golden', () => {
@@ -83,6 +91,17 @@ describe('the evidence of a golden', () => {
     expect(await getOperation(node.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'memory_reserve' } });
     expect((await requireGolden(node.redis, first)).evidence).toEqual(evidence);
   });
+});
+
+it('a verify that was asked for before the node was changed says nothing of the golden', async () => {
+  await capture();
+  const { evidence } = await requireGolden(node.redis, first);
+  const { id } = await requestVerify(node, first);
+  await upgradeNode();
+  node.engine.faults.corruptGolden(first); // as files are that give way to those of a build
+  await runVerify(node, id, idle);
+  expect(await getOperation(node.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'golden_incompatible' } });
+  expect(await requireGolden(node.redis, first)).toMatchObject({ state: 'ready', evidence });
 });
 
 describe('a golden that is not fit', () => {
@@ -138,6 +157,17 @@ describe('the golden that `stable` points to', () => {
     const { evidence } = await requireGolden(node.redis, second);
     expect(evidence?.notCompared).toMatch(/^a clone of api@1 could not be restored beside: golden api@1: pages/);
     expect(evidence?.comparedWith).toBeUndefined();
+  });
+
+  it('is left alone, and hinders no successor, on a node that was changed since', async () => {
+    await capture();
+    await upgradeNode();
+    node.engine.faults.corruptGolden(first); // as files are that give way to those of a build
+    expect(await capture()).toMatchObject({ state: 'succeeded' });
+    expect((await requireGolden(node.redis, second)).evidence?.notCompared).toMatch(
+      /^golden api@1 can not be restored on node n1: kernel new/,
+    );
+    expect((await requireGolden(node.redis, first)).state).toBe('ready');
   });
 
   it('hinders no successor when its files are not on the node', async () => {

@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { getRestoreFailures } from '#src/goldens/failures.ts';
+import { noteGolden } from '#src/goldens/note-golden.ts';
+import { requireGolden } from '#src/goldens/store.ts';
 import { destroyInstance } from '#src/instances/destroy-instance.ts';
 import { recordExit } from '#src/instances/record-exit.ts';
 import { restoreInstance } from '#src/instances/restore-instance.ts';
@@ -52,6 +54,16 @@ describe('restoring', () => {
     await expect(restoreInstance(node, id, idle)).rejects.toMatchObject({ code: 'hook_failed' });
     expect(await getInstance(node.redis, id)).toMatchObject({ state: 'failed', problem: { code: 'hook_failed', class: 'template' } });
     expect((await getRestoreFailures(node.redis, hooked)).get('n1')).toMatchObject({ count: 1 });
+    expect(await running()).toEqual([]);
+  });
+
+  it('from files that are intact but those of another golden is refused, and the golden is not condemned for it', async () => {
+    const other = await takeGolden(node, 'other');
+    await noteGolden(node.redis, golden, { digest: (await requireGolden(node.redis, other)).digest ?? '' }); // as if both had changed places
+    const id = await recordClone(node, golden);
+    await expect(restoreInstance(node, id, idle)).rejects.toMatchObject({ code: 'golden_missing' });
+    expect(await stateOf(id)).toBe('failed');
+    expect(await requireGolden(node.redis, golden)).toMatchObject({ state: 'ready' });
     expect(await running()).toEqual([]);
   });
 

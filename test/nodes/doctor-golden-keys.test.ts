@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkGoldenKeys } from '#src/nodes/doctor/golden-keys.ts';
+import { checkGoldenKeys, isTmpfsSwapped } from '#src/nodes/doctor/golden-keys.ts';
 import { parseConfig } from '#src/platform/config.ts';
 import { makeTempDir } from '#test/support/temp-dir.ts';
 
@@ -48,6 +48,31 @@ describe('the keys of goldens, as the doctor sees them', () => {
       found: 'the command echo (THAW_ENCRYPTION_COMMAND) answers something else to unwrap than was wrapped',
     });
     expect((await judge({ THAW_ENCRYPTION_COMMAND: 'false' })).encryption).toMatchObject({ status: 'fail' });
+  });
+});
+
+describe('the plain memory of encrypted goldens', () => {
+  const header = 'Filename\tType\tSize\tUsed\tPriority\n';
+  const disk = '/dev/sda2 partition 8388604 0 -2\n';
+
+  it.each([
+    [header, '5.15.0-91-generic', false],
+    [header + disk, '5.15.0-91-generic', true],
+    [header + disk, '6.1.0-18-amd64', true],
+    [header + disk, '6.4.0', false],
+    [`${header}/dev/zram0 partition 8388604 0 100\n`, '5.15.0', false],
+  ])('may reach a disk where there is swap on one, before Linux 6.4', (swaps, kernel, isSwapped) => {
+    expect(isTmpfsSwapped(swaps, kernel)).toBe(isSwapped);
+  });
+
+  it('that may reach a disk is warned of where goldens are encrypted, and only there', async () => {
+    const judgeOn = async (env: Readonly<Record<string, string>>) => (await checkGoldenKeys(parseConfig(env).goldenKeys, true))[1];
+    expect(await judgeOn({ THAW_ENCRYPTION_KEY: randomBytes(32).toString('hex') })).toMatchObject({
+      status: 'warn',
+      found: expect.stringContaining('this kernel swaps a tmpfs'),
+      fix: expect.stringContaining('swapoff'),
+    });
+    expect(await judgeOn({})).toMatchObject({ status: 'pass' });
   });
 });
 

@@ -1,4 +1,5 @@
-import { createMemoryEngine, type MemoryEngine, type MemoryTimings } from '#src/engine/memory/memory-engine.ts';
+import { createMemoryEngine, type MemoryEngine } from '#src/engine/memory/memory-engine.ts';
+import type { MemoryTimings } from '#src/engine/memory/simulation.ts';
 import type { CaptureDeps } from '#src/goldens/capture/capture-run.ts';
 import { captureGolden } from '#src/goldens/capture-golden.ts';
 import type { GoldenJobs } from '#src/goldens/golden-jobs.ts';

@@ -2,10 +2,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CriuImage, writeCriuImage } from '#src/engine/criu/archives/criu-image.ts';
-import { bytesField, varintField } from '#src/engine/criu/archives/protobuf.ts';
+import { bytesField, type Field, varintField } from '#src/engine/criu/archives/protobuf.ts';
 import { sealGolden } from '#src/engine/criu/golden-seal.ts';
-import type { OpenGolden } from '#src/engine/criu/golden-store.ts';
 import { type GoldenLayout, goldenLayout } from '#src/engine/criu/instance-layout.ts';
+import type { OpenGolden } from '#src/engine/criu/open-golden.ts';
 import { goldenId } from '#src/platform/ids.ts';
 import { testWorkload } from './test-image.ts';
 
@@ -27,7 +27,7 @@ export const runcConfig = {
   annotations: { 'org.criu.config': '{data}/run/criu.conf' },
   process: { args: ['/bin/app'], noNewPrivileges: true, capabilities: { bounding: ['CAP_CHOWN'] } },
   mounts: [],
-  linux: { cgroupsPath: cgroup, namespaces: [{ type: 'pid' }], seccomp: {} },
+  linux: { cgroupsPath: cgroup, namespaces: [{ type: 'pid' }], seccomp: { defaultAction: 'SCMP_ACT_ERRNO' } },
 };
 export const runcState = {
   config: {
@@ -36,9 +36,22 @@ export const runcState = {
     cgroups: { path: cgroup },
     capabilities: { Bounding: ['CAP_CHOWN'] },
     no_new_privileges: true,
+    seccomp: { default_action: 2 },
     Hooks: { poststop: null },
   },
 };
+
+/** What is looked at before an image is trusted: one process in namespaces of its own, the network that a clone is given, no open file. */
+export const harmlessImages: Readonly<Record<string, readonly Field[][]>> = {
+  'ids-1.img': [[5, 6, 7, 8, 9].map((number) => varintField(number, 20 + number))],
+  'netns-26.img': [[bytesField(8, 'extRootNetNS')]],
+  'files.img': [],
+};
+
+/** An image file of CRIU's with these entries. */
+export function imageOf(...entries: readonly (readonly Field[])[]): Buffer {
+  return writeCriuImage({ magic: Buffer.from('1943565446435545', 'hex'), entries });
+}
 
 /** The files of a golden that no process was ever dumped into, sealed; `fillDiff` makes what the app changed. */
 export async function makeSmallGolden(directory: string, fillDiff: (diff: string) => Promise<void>): Promise<OpenGolden> {
@@ -48,6 +61,7 @@ export async function makeSmallGolden(directory: string, fillDiff: (diff: string
   await fillDiff(layout.diff);
   const write = (file: string, content: string | Buffer) => writeFileSync(file, content, { mode: 0o400 });
   write(join(layout.image, 'inventory.img'), writeCriuImage(inventory));
+  for (const [name, entries] of Object.entries(harmlessImages)) write(join(layout.image, name), imageOf(...entries));
   write(join(layout.image, 'pages-1.img'), Buffer.alloc(3 * 1024 * 1024, 'page'));
   const record = recordOf();
   write(layout.record, JSON.stringify(record));

@@ -98,12 +98,12 @@ export function connectRest(url: string, key: string) {
 
   const beginCapture = (template: string) => send(Operation, 'POST', `/v1/templates/${template}/goldens`, {});
   /** The operation once it has ended, whatever its end. */
-  const untilEnded = (id: string): Promise<Operation> =>
+  const untilEnded = (id: string, timeoutMs?: number): Promise<Operation> =>
     eventually(async () => {
       const operation = await send(Operation, 'GET', `/v1/operations/${id}`);
       if (operation.state === 'queued' || operation.state === 'running') throw new Error(`${id} is ${JSON.stringify(operation)}`);
       return operation;
-    });
+    }, timeoutMs);
 
   return {
     isReady: () =>

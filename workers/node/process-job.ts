@@ -19,6 +19,8 @@ type NodeJobDeps = Parameters<typeof processCapture>[1] &
 
 /** What starts cold takes long, and beside it restores go on. */
 const startsAtOnce = 2;
+/** Each has a primer, and nothing else keeps them few: captures are one of a template. */
+const dryRunsAtOnce = 2;
 /** Each takes a process or two and much I/O. */
 const destroysAtOnce = 4;
 
@@ -26,13 +28,14 @@ const destroysAtOnce = 4;
 export function nodeJobProcessor(deps: NodeJobDeps): (job: Job, signal: AbortSignal) => Promise<void> {
   const restores = new Semaphore(deps.restoresAtOnce); // of all pools together; the emptiest goes first
   const starts = new Semaphore(startsAtOnce);
+  const dryRuns = new Semaphore(dryRunsAtOnce);
   const destroys = new Semaphore(destroysAtOnce);
   const processors: Readonly<Record<string, (job: Job, signal: AbortSignal) => Promise<void>>> = {
     restore: (job, signal) => restores.run(() => processRestore(job, deps, signal), job.opts.priority),
     start: (job, signal) => starts.run(() => processStart(job, deps, signal)),
     destroy: (job) => destroys.run(() => processDestroy(job, deps)),
     capture: (job, signal) => processCapture(job, deps, signal),
-    'dry-run': (job, signal) => processDryRun(job, deps, signal),
+    'dry-run': (job, signal) => dryRuns.run(() => processDryRun(job, deps, signal)),
     build: (job, signal) => processBuild(job, deps, signal),
     verify: (job, signal) => processVerify(job, deps, signal),
     export: (job, signal) => processExport(job, deps, signal),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { removeGoldenFiles } from '#src/goldens/keep/remove-golden-files.ts';
 import { recordGoldenSizes } from '#src/goldens/keep/tidy-goldens.ts';
-import { removeGoldenFiles } from '#src/goldens/reconcile-goldens.ts';
 import { GoldenId } from '#src/platform/ids.ts';
 import type { Job } from '#src/platform/queue.ts';
 

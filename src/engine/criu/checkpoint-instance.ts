@@ -12,13 +12,14 @@ import { readProcesses, readUsage } from './cgroups.ts';
 import { explainDumpFailure, readLogTail } from './criu-failures.ts';
 import { destroyInstance, endConmon } from './destroy-instance.ts';
 import { type CriuDeps, instanceCgroup } from './engine-deps.ts';
-import type { GoldenStore, OpenGolden } from './golden-store.ts';
+import type { GoldenStore } from './golden-store.ts';
 import { readOwner } from './host-facts.ts';
 import { lookBriefly } from './inspect/inspect-instance.ts';
 import { type GoldenLayout, instanceLayout } from './instance-layout.ts';
 import { type InstanceRecord, isRunning, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
 import { kdatPrefix } from './kdat.ts';
 import { requireDisk } from './node-reserve.ts';
+import type { OpenGolden } from './open-golden.ts';
 import { unmountRootfs } from './overlay.ts';
 import { generalise } from './runc-state.ts';
 

@@ -1,6 +1,7 @@
 import type { Engine } from '#src/engine/engine.ts';
 import { openGoldenKeys } from '#src/engine/golden-keys/golden-keys.ts';
 import type { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
+import { requireDigest } from '#src/engine/require-digest.ts';
 import type { SandboxProvider } from '#src/engine/sandbox/sandbox.ts';
 import { readBootId } from '#src/platform/boot-id.ts';
 import type { DataPaths } from '#src/platform/config.ts';
@@ -123,13 +124,15 @@ export async function createCriuEngine(options: CriuEngineOptions): Promise<Engi
         const open = await goldens.open(golden);
         primed.set(id, await withinSpace(`the sandbox of ${id}`, () => primeInstance(deps, open, id)));
       }),
-    restore: (golden, id, signal) =>
+    restore: (golden, id, signal, digest) =>
       mutex.run(id, async () => {
         const ready = primed.get(id);
         primed.delete(id);
-        return await cancellable(`the restore of ${id}`, signal, async (abort) =>
-          restoreInstance(deps, await goldens.open(golden), id, ready, abort),
-        );
+        return await cancellable(`the restore of ${id}`, signal, async (abort) => {
+          const open = await goldens.open(golden);
+          requireDigest(golden, open.seal.digest, digest);
+          return await restoreInstance(deps, open, id, ready, abort);
+        });
       }),
     callHook: async (id, name, signal) => {
       const record = requireRunning(deps, id);

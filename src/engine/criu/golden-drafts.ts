@@ -49,9 +49,14 @@ export class GoldenDrafts {
   /** Encrypts, seals and signs what is in a draft, of `begin` or made elsewhere: its `directory` is then what is kept. */
   async seal(golden: GoldenId, draft: GoldenLayout, imageDigest: string, signal: AbortSignal): Promise<SealedDraft> {
     const encryption = await this.#encryptionOf(golden, draft, imageDigest, signal);
-    const sealed = await sealDraft(this.#deps.keys, golden, draft, encryption);
-    this.#encryptions.delete(golden);
-    return sealed;
+    try {
+      return await sealDraft(this.#deps.keys, golden, draft, encryption);
+    } catch (error) {
+      await encryption?.cancel();
+      throw error;
+    } finally {
+      this.#encryptions.delete(golden); // also when it failed: of a draft made elsewhere nobody abandons it, and the next one is another
+    }
   }
 
   /** The plain files of one that was sealed. */

@@ -1,61 +1,25 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
-import { Connection } from '#src/engine/connection.ts';
 import type { GoldenKeys } from '#src/engine/golden-keys/golden-keys.ts';
-import { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
-import { Workload } from '#src/engine/workload.ts';
 import type { DataPaths } from '#src/platform/config.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import { GoldenId } from '#src/platform/ids.ts';
 import { removeTree } from '#src/platform/remove-tree.ts';
 import { run } from '#src/platform/subprocess.ts';
-import { destroyDataKey, type EncryptionHeader, openDataKey, readHeader } from './encryption/data-key.ts';
-import { decryptGolden } from './encryption/decrypt-golden.ts';
+import { destroyDataKey, readHeader } from './encryption/data-key.ts';
 import { PlainCopies } from './encryption/plain-copies.ts';
 import { GoldenDrafts } from './golden-drafts.ts';
 import { GoldenLinks, type HashedGolden } from './golden-links.ts';
-import { fingerprintTree, goldenCorrupt, type Seal, verifySeal } from './golden-seal.ts';
-import { notSigned, readSignature, requireTrusted } from './golden-signature.ts';
+import { readRecord } from './golden-record.ts';
+import { fingerprintTree, type Seal, verifySeal } from './golden-seal.ts';
+import { notSigned, requireTrusted } from './golden-signature.ts';
 import { type GoldenLayout, goldenDirectory, goldenLayout } from './instance-layout.ts';
 import type { MemoryHolds } from './memory-holds.ts';
+import { type OpenGolden, openGolden } from './open-golden.ts';
 import { isRunOn, listReplaced, setAside } from './replaced-goldens.ts';
 import type { SealedDraft } from './seal-draft.ts';
 
 const syncTimeoutMs = 300_000;
-
-/** What a restore needs to know of a golden, beside its images. */
-export const GoldenRecord = z.object({
-  golden: GoldenId,
-  workload: Workload,
-  imageDigest: z.string(),
-  uid: z.number(),
-  gid: z.number(),
-  /** What stdin, stdout and stderr were: `pipe:[inode]` ones are replaced by those of the clone's conmon. */
-  descriptors: z.array(z.string()),
-  externalMounts: z.array(z.string()),
-  pagesBytes: z.number(),
-  /** Established when the primer was stopped, and closed. */
-  connections: z.array(Connection).default([]),
-  /** When the primer was stopped: a clone's clocks go on from there. */
-  checkpointedAtMs: z.number(),
-  cpuMs: z.number(),
-  fingerprint: NodeFingerprint,
-  timingsMs: z.record(z.string(), z.number()),
-});
-export type GoldenRecord = z.infer<typeof GoldenRecord>;
-
-export interface OpenGolden {
-  /** Where the plain files are: of an encrypted golden in a tmpfs of this node, but for `directory` and `manifest`. */
-  readonly layout: GoldenLayout;
-  readonly record: GoldenRecord;
-  readonly seal: Seal;
-  /** runc's files of the primer, its names taken out (runc-state.ts). */
-  readonly files: { readonly config: string; readonly runcState: string };
-  /** Ids of the keys; absent: not signed, not encrypted. */
-  readonly signedBy?: string;
-  readonly encryptedWith?: string;
-}
 
 export interface GoldenStoreDeps {
   readonly paths: DataPaths;
@@ -114,7 +78,7 @@ export class GoldenStore {
     const proven = this.#known(golden) ?? (await this.#links.afterwards(() => this.#known(golden))) ?? (await this.#prove(golden));
     const { open, seal } = proven;
     if (open && (open.encryptedWith === undefined || this.#plain.find(golden, seal.digest))) return open;
-    proven.open = await this.#load(golden, seal);
+    proven.open = await openGolden(this.#keys, this.#plain, golden, this.#layout(golden), seal);
     return proven.open;
   }
 
@@ -147,6 +111,7 @@ export class GoldenStore {
     await this.#links.share(golden, sealed, new Map(others.map((id) => [id, this.#layout(id)])));
     await syncFileSystem(sealed.directory); // a rename may reach the disk before the files
     mkdirSync(dirname(final.directory), { recursive: true, mode: 0o700 });
+    await this.#verifying.get(golden)?.catch(() => {}); // one who hashes the files of before would find those of two goldens
     if (this.has(golden)) setAside(final);
     else await removeTree(final.directory);
     renameSync(sealed.directory, final.directory);
@@ -228,40 +193,10 @@ export class GoldenStore {
     this.#proven.set(golden, proven);
     return proven;
   }
-
-  async #load(golden: GoldenId, seal: Seal): Promise<OpenGolden> {
-    const onDisk = this.#layout(golden);
-    const header = readHeader(onDisk.directory);
-    const layout = header ? await this.#reveal(golden, header, seal) : onDisk;
-    const signedBy = readSignature(onDisk.directory, golden)?.keyId;
-    return {
-      layout,
-      record: readRecord(layout, golden),
-      seal,
-      files: { config: readFileSync(layout.config, 'utf8'), runcState: readFileSync(layout.runcState, 'utf8') },
-      ...(signedBy === undefined ? {} : { signedBy }),
-      ...(header ? { encryptedWith: header.keyId } : {}),
-    };
-  }
-
-  async #reveal(golden: GoldenId, header: EncryptionHeader, seal: Seal): Promise<GoldenLayout> {
-    const { directory, manifest } = this.#layout(golden);
-    const plain = await this.#plain.open(golden, seal.digest, seal.sizeBytes, async (copy) => {
-      const key = await openDataKey(this.#keys.wrapping, directory, header);
-      await decryptGolden(key, header, directory, copy);
-    });
-    return { ...goldenLayout(plain), directory, manifest };
-  }
 }
 
 async function syncFileSystem(directory: string): Promise<void> {
   await run(['sync', '--file-system', directory], { timeoutMs: syncTimeoutMs });
-}
-
-function readRecord({ record }: GoldenLayout, golden: GoldenId): GoldenRecord {
-  const parsed = GoldenRecord.safeParse(JSON.parse(readFileSync(record, 'utf8')));
-  if (!parsed.success) throw goldenCorrupt(golden, record, 'is no record of a golden of this version');
-  return { ...parsed.data, golden }; // one that was imported keeps its files to the bit, and with them the id it had elsewhere
 }
 
 function readNames(directory: string): string[] {

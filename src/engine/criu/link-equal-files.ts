@@ -20,9 +20,9 @@ export interface SealedFiles {
 
 /**
  * Stores once what a golden that has not got its final name yet has in common with others on the node: its file becomes a link to theirs. Each
- * link is hashed; one that does not have the content of the manifest is undone. Nothing that an app sees differs, its times least of all: so of
- * what it wrote only files are linked that have the same time, and none that can be run, for a manifest knows no file capabilities; and no two
- * files of one golden become one. Answers the inodes that got a link.
+ * link is hashed; one that does not have the content of the manifest is undone. What an app sees of a file stays, but for its ctime and its number
+ * of links: so of what it wrote only files are linked that have the same mtime, and none that can be run, for a manifest knows no file
+ * capabilities; no two files of one golden become one, and none of the names of one file becomes another. Answers the inodes that got a link.
  */
 export async function linkEqualFiles(own: SealedFiles, others: readonly SealedFiles[]): Promise<LinkedInodes> {
   const twins = indexFiles(others);
@@ -65,7 +65,7 @@ function indexFiles(goldens: readonly SealedFiles[]): Map<string, string[]> {
 }
 
 function isTwin({ path }: HashedEntry, ours: BigIntStats, theirs: BigIntStats | undefined, taken: LinkedInodes): boolean {
-  if (!theirs?.isFile() || theirs.dev !== ours.dev || theirs.ino === ours.ino || taken.has(theirs.ino)) return false;
+  if (!theirs?.isFile() || theirs.dev !== ours.dev || ours.nlink > 1n || taken.has(theirs.ino)) return false;
   return path.startsWith('image/') || theirs.mtimeNs === ours.mtimeNs;
 }
 

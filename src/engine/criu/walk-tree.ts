@@ -1,4 +1,4 @@
-import { type BigIntStats, closeSync, constants, lstatSync, openSync, readdirSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, lstatSync, openSync, readdirSync, statSync } from 'node:fs';
 
 export interface TreeEntry {
   /** Below the root. Names are bytes, not all are UTF-8: each character here is one byte. */
@@ -26,7 +26,7 @@ const locationBytesMax = 1024;
  * the directory is held open and what lies in it is reached through the descriptor: one for each 1 KB of path.
  */
 export function* walkTree(root: string): Generator<TreeEntry> {
-  const { dev } = lstatSync(root, { bigint: true });
+  const { dev } = statSync(root, { bigint: true }); // the root itself may be a link
   const levels = [openLevel('', Buffer.from(root))];
   try {
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {

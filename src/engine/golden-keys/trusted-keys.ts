@@ -1,8 +1,8 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf } from '#src/platform/errors.ts';
-import { unusable } from '#src/platform/private-file.ts';
+import { isThawError, messageOf } from '#src/platform/errors.ts';
+import { requireUnchangeable, unusable } from '#src/platform/private-file.ts';
 import { keyIdOf } from './signing-key.ts';
 
 const setting = 'THAW_TRUSTED_KEYS';
@@ -10,7 +10,7 @@ const setting = 'THAW_TRUSTED_KEYS';
 /** By key id: goldens signed with one of them may be used here. */
 export type TrustedKeys = ReadonlyMap<string, KeyObject>;
 
-/** `paths` are PEM files, or directories whose *.pem are read. Throws node_unfit for what can not be read or is no ed25519 key. */
+/** `paths` are PEM files, or directories whose *.pem are read. Throws node_unfit for what can not be read, is no ed25519 key or can be changed by others. */
 export function openTrustedKeys(paths: readonly string[]): TrustedKeys {
   return new Map(
     paths
@@ -22,11 +22,13 @@ export function openTrustedKeys(paths: readonly string[]): TrustedKeys {
 
 function listFiles(path: string): string[] {
   try {
-    if (!statSync(path).isDirectory()) return [path];
+    const stats = statSync(path);
+    if (!stats.isDirectory()) return [path];
+    requireUnchangeable(setting, path, stats);
     const names = readdirSync(path).filter((name) => name.endsWith('.pem'));
     if (names.length > 0) return names.sort().map((name) => join(path, name));
   } catch (error) {
-    throw unusable(setting, path, `can not be read (${messageOf(error)})`, 'Correct the setting.');
+    throw isThawError(error) ? error : unusable(setting, path, `can not be read (${messageOf(error)})`, 'Correct the setting.');
   }
   throw unusable(setting, path, 'holds no *.pem', 'Put the public keys there: openssl pkey -in SIGNING_KEY -pubout -out NAME.pem');
 }
@@ -40,8 +42,10 @@ function readKey(path: string): KeyObject {
 
 function parseKey(path: string, fix: string): KeyObject {
   try {
+    requireUnchangeable(setting, path, statSync(path));
     return createPublicKey(readFileSync(path));
   } catch (error) {
+    if (isThawError(error)) throw error;
     throw unusable(setting, path, `holds no public key in PEM (${messageOf(error)})`, fix);
   }
 }

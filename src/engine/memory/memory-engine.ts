@@ -23,29 +23,24 @@ import type { GoldenPlace } from '#src/engine/golden-place.ts';
 import type { NodeFingerprint } from '#src/engine/node-fingerprint.ts';
 import type { ScanReport } from '#src/engine/scan-report.ts';
 import type { Workload } from '#src/engine/workload.ts';
-import { type Clock, elapsedMs } from '#src/platform/clock.ts';
+import type { Clock } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { GoldenId, InstanceId } from '#src/platform/ids.ts';
 import { KeyedMutex } from '#src/platform/semaphore.ts';
 import { MemoryFaults } from './faults.ts';
+import { bindSimulated } from './simulated-bind.ts';
+import { checkpointSimulated } from './simulated-checkpoint.ts';
 import { simulateDelay } from './simulated-delay.ts';
 import { runSimulated } from './simulated-exec.ts';
 import { SimulatedGoldens, simulatedFingerprint } from './simulated-goldens.ts';
-import { callSimulatedBindHook, callSimulatedHook } from './simulated-hooks.ts';
-import { instanceMemoryBytes, keepBinding, listedInstance, newApp, snapshotApp, startedInstance } from './simulated-instance.ts';
+import { callSimulatedHook } from './simulated-hooks.ts';
+import { instanceMemoryBytes, listedInstance, newApp, snapshotApp, startedInstance } from './simulated-instance.ts';
+import { exportSimulated, importSimulated } from './simulated-moves.ts';
 import { SimulatedNode } from './simulated-node.ts';
-import { refuseCheckpoint, simulatedReport } from './simulated-report.ts';
+import { simulatedReport } from './simulated-report.ts';
+import { restoreSimulated } from './simulated-restore.ts';
+import type { MemoryTimings, Simulation } from './simulation.ts';
 import { readSwitches } from './switches.ts';
-
-export interface MemoryTimings {
-  /** From the start of a cold instance until its app answers; `start` itself answers at once. */
-  startMs: number;
-  checkpointMs: number;
-  restoreMs: number;
-  bindMs: number;
-  /** Of each phase of an export or import. Default 0. */
-  moveMs?: number;
-}
 
 export interface MemoryEngineOptions {
   readonly clock: Clock;
@@ -78,7 +73,6 @@ export class MemoryEngine implements Engine {
   readonly #clock: Clock;
   readonly #memoryBytes: number;
   readonly #node: SimulatedNode;
-  readonly #hookDeps;
   readonly #goldens = new SimulatedGoldens(this.faults);
   readonly #primed = new Map<InstanceId, GoldenId>();
   /** One call at a time for each instance, so that a repeated call finds what the first has made. */
@@ -89,13 +83,17 @@ export class MemoryEngine implements Engine {
     this.fingerprint = fingerprint;
     this.#clock = clock;
     this.#memoryBytes = memoryBytes;
-    this.#hookDeps = { clock, faults: this.faults };
     this.#node = new SimulatedNode(clock, memoryBytes, listen);
   }
 
   /** The instance's process ends by itself, as in a crash. */
   kill(id: InstanceId, exitCode: number, { oomKilled = false } = {}): void {
     this.#node.end(this.#node.require(id), exitCode, oomKilled);
+  }
+
+  get #simulation(): Simulation {
+    const { faults, timings, fingerprint } = this;
+    return { clock: this.#clock, faults, node: this.#node, goldens: this.#goldens, timings, fingerprint };
   }
 
   async probe(): Promise<EngineProbe> {
@@ -120,22 +118,8 @@ export class MemoryEngine implements Engine {
     });
   }
 
-  checkpoint(id: InstanceId, golden: GoldenId, signal?: AbortSignal, { replace = false }: CheckpointOptions = {}): Promise<Checkpoint> {
-    return this.#turns.run(id, async () => {
-      if (replace) this.faults.forgetGolden(golden); // files of before
-      const sealed = replace ? undefined : this.#goldens.sealed(golden);
-      if (sealed) return sealed;
-      const before = this.#node.requireAlive(id);
-      this.faults.strike('checkpoint', `${id} into ${golden}`);
-      refuseCheckpoint(before);
-      const { checkpointMs } = this.timings;
-      const checkpointedAtMs = this.#clock.nowMs();
-      await simulateDelay(this.#clock, checkpointMs, `the checkpoint of ${id} into ${golden}`, signal);
-      const primer = this.#node.requireAlive(id);
-      this.#node.remove(primer);
-      const { fingerprint } = this;
-      return this.#goldens.seal(golden, snapshotApp(primer, this.#clock.nowMs()), { dumpMs: checkpointMs, checkpointedAtMs, fingerprint });
-    });
+  checkpoint(id: InstanceId, golden: GoldenId, signal?: AbortSignal, options: CheckpointOptions = {}): Promise<Checkpoint> {
+    return this.#turns.run(id, () => checkpointSimulated(this.#simulation, id, golden, signal, options));
   }
 
   async inspect(id: InstanceId): Promise<CheckpointReport> {
@@ -152,18 +136,10 @@ export class MemoryEngine implements Engine {
     });
   }
 
-  restore(golden: GoldenId, id: InstanceId, signal?: AbortSignal): Promise<RestoredInstance> {
+  restore(golden: GoldenId, id: InstanceId, signal?: AbortSignal, digest?: string): Promise<RestoredInstance> {
     return this.#turns.run(id, async () => {
-      const startedAt = performance.now();
-      const existing = this.#node.findRunning(id);
-      if (existing) return startedInstance(existing, startedAt);
       try {
-        const { app, checkpointedAtMs } = this.#goldens.open(golden);
-        this.#goldens.requireKernel(golden, this.fingerprint);
-        this.faults.strike('restore', `${id} from ${golden}`);
-        const { THAW_SIMULATE_RESTORE_MS: restoreMs = this.timings.restoreMs } = readSwitches('app_start_failed', app.workload.env);
-        await simulateDelay(this.#clock, restoreMs, `the restore of ${id} from ${golden}`, signal);
-        return startedInstance(await this.#node.launch(id, app, { golden, checkpointedAtMs }), startedAt);
+        return await restoreSimulated(this.#simulation, golden, id, signal, digest);
       } finally {
         this.#primed.delete(id); // filled, or gone with the failed restore
       }
@@ -171,24 +147,11 @@ export class MemoryEngine implements Engine {
   }
 
   async callHook(id: InstanceId, hook: 'beforeCheckpoint' | 'afterRestore', signal?: AbortSignal): Promise<void> {
-    await callSimulatedHook(this.#hookDeps, this.#node.requireAlive(id), hook, signal);
+    await callSimulatedHook(this.#simulation, this.#node.requireAlive(id), hook, signal);
   }
 
   bind(id: InstanceId, binding: Binding): Promise<BoundInstance> {
-    return this.#turns.run(id, async () => {
-      const startedAt = performance.now();
-      const { app } = this.#node.requireBindable(id, binding);
-      this.faults.strike('bind', id);
-      const switches = readSwitches('bind_failed', { ...app.workload.env, ...binding.env });
-      await simulateDelay(this.#clock, switches.THAW_SIMULATE_BIND_MS ?? this.timings.bindMs, `the bind of ${id}`);
-      if (switches.THAW_SIMULATE_BIND_FAILURE === '1') {
-        throw new ThawError('bind_failed', `bind of ${id} failed: THAW_SIMULATE_BIND_FAILURE is set`, { fix: 'Leave it out.' });
-      }
-      const instance = this.#node.requireBindable(id, binding);
-      if (instance.binding === undefined) this.#node.endLater(instance, switches);
-      keepBinding(instance, binding);
-      return { timingsMs: { bind: elapsedMs(startedAt), hook: await callSimulatedBindHook(this.#hookDeps, instance) } };
-    });
+    return this.#turns.run(id, () => bindSimulated(this.#simulation, id, binding));
   }
 
   pause(id: InstanceId): Promise<void> {
@@ -245,20 +208,12 @@ export class MemoryEngine implements Engine {
     return this.#goldens.scan(golden, canaries);
   }
 
-  async exportGolden(golden: GoldenId, to: GoldenPlace, { overwrite }: ExportOptions, phase: RunPhase): Promise<ExportedGolden> {
-    this.faults.strike('export', `${golden} to ${to.text}`);
-    await this.#phases(['pack', 'push'], `the export of ${golden}`, phase);
-    return this.#goldens.export(golden, to, overwrite);
+  exportGolden(golden: GoldenId, to: GoldenPlace, options: ExportOptions, phase: RunPhase): Promise<ExportedGolden> {
+    return exportSimulated(this.#simulation, golden, to, options, phase);
   }
 
-  async importGolden(workload: Workload, golden: GoldenId, from: GoldenPlace, phase: RunPhase): Promise<ImportedGolden> {
-    this.faults.strike('import', `${golden} from ${from.text}`);
-    await this.#phases(['fetch', 'unpack', 'seal'], `the import of ${golden}`, phase);
-    return this.#goldens.import(golden, from, workload);
-  }
-
-  async #phases(names: readonly string[], what: string, phase: RunPhase): Promise<void> {
-    for (const name of names) await phase(name, (signal) => simulateDelay(this.#clock, this.timings.moveMs ?? 0, what, signal));
+  importGolden(workload: Workload, golden: GoldenId, from: GoldenPlace, phase: RunPhase): Promise<ImportedGolden> {
+    return importSimulated(this.#simulation, workload, golden, from, phase);
   }
 
   async removeGolden(golden: GoldenId): Promise<void> {

@@ -16,7 +16,7 @@ import { describeFailure, ThawError } from '#src/platform/errors.ts';
 import { GoldenId, type OperationId } from '#src/platform/ids.ts';
 import { redisTimeMs } from '#src/platform/redis.ts';
 import { BuildParams } from './request-build.ts';
-import { type BuildDraft, endBuild, forgetFiles, hasNoFiles } from './store.ts';
+import { type BuildDraft, endBuild, findOwnBuild, forgetFiles, hasNoFiles } from './store.ts';
 
 export interface BuildDeps extends JudgeDeps, ScanDeps, GoldenDiskDeps {
   readonly engine: JudgeDeps['engine'] & ScanDeps['engine'] & GoldenDiskDeps['engine'] & Pick<Engine, 'probe' | 'start' | 'checkpoint'>;
@@ -35,7 +35,7 @@ interface BuildRun {
  * The worker's part of a build: the golden is captured once more, on this node, from its own copy of the template and from the image it lies
  * on, and proven with two clones. Files that the node has of another build give way once the new ones are sealed; instances that run on them go
  * on. They could not be restored any more, so nothing is lost by that when the clones fail. On failure or cancel the build is `failed`, nothing
- * of it is left and the golden stays as it is. A second run destroys what the first left and starts over.
+ * of it is left and the golden stays as it is. A second run destroys what the first left and starts over, unless the build is ready by then.
  */
 export async function buildGolden(deps: BuildDeps, id: OperationId, signal: AbortSignal): Promise<void> {
   const operation = await getOperation(deps.redis, id);
@@ -46,7 +46,10 @@ export async function buildGolden(deps: BuildDeps, id: OperationId, signal: Abor
     try {
       const golden = { ...(await requireGolden(deps.redis, target)), node: draft.node };
       if (golden.state !== 'ready') throw notReady(golden);
-      return await makeBuild({ deps, operation: id, golden, draft, step });
+      const begun = await findOwnBuild(deps.redis, target, draft);
+      if (begun?.state === 'ready') return describeBuild(target, begun);
+      if (begun?.state !== 'building') throw givenUp(target, draft);
+      return describeBuild(target, await makeBuild({ deps, operation: id, golden, draft, step }));
     } catch (error) {
       if (signal.aborted) await destroyWorkingInstances(deps, id);
       else await discardBuild(deps, target, draft, error);
@@ -56,7 +59,18 @@ export async function buildGolden(deps: BuildDeps, id: OperationId, signal: Abor
   if (!ran) await discardBuild(deps, target, draft, new ThawError('cancelled', `operation ${id} ended before the build began`));
 }
 
-async function makeBuild(run: BuildRun): Promise<Record<string, unknown>> {
+function describeBuild(golden: GoldenId, { node, class: of, timingsMs }: BuildDraft): Record<string, unknown> {
+  return { golden, node, class: of, restoreMs: timingsMs?.restore };
+}
+
+/** The operation was recorded so late that reconcileBuilds took it for lost. */
+function givenUp(golden: GoldenId, { node }: BuildDraft): ThawError {
+  return new ThawError('cancelled', `the build of ${golden} on node ${node} was given up before it began`, {
+    fix: 'Nothing: another one is asked for.',
+  });
+}
+
+async function makeBuild(run: BuildRun): Promise<BuildDraft> {
   const { deps, operation, golden, draft, step } = run;
   await destroyWorkingInstances(deps, operation);
   await requireSameClass(run);
@@ -70,10 +84,9 @@ async function makeBuild(run: BuildRun): Promise<Record<string, unknown>> {
     return { verifiedAt: await redisTimeMs(deps.redis), node: draft.node, ...seen };
   });
   await destroyWorkingInstances(deps, operation);
-  const { restoreMs } = bestOf(evidence.clones);
-  const build = { ...draft, ...made, timingsMs: { ...made.timingsMs, restore: restoreMs }, evidence };
+  const build = { ...draft, ...made, timingsMs: { ...made.timingsMs, restore: bestOf(evidence.clones).restoreMs }, evidence };
   if (!(await endBuild(deps.redis, golden.id, build, 'ready'))) throw notReady(await requireGolden(deps.redis, golden.id));
-  return { golden: golden.id, node: draft.node, class: draft.class, restoreMs };
+  return build;
 }
 
 /** The machine may have changed once more since the build was asked for; the planner then asks for the right one. */

@@ -54,6 +54,11 @@ export function firstBuild({ state, digest, node, operation, fingerprint, create
   };
 }
 
+/** Of the files that a node has; undefined where it has none that are ready, or nobody recorded it. */
+export function digestOn({ builds, files }: GoldenBuilds, node: string): string | undefined {
+  return builds.find(({ state, class: of }) => state === 'ready' && of === files.get(node))?.digest;
+}
+
 type Judged = Pick<Node, 'name' | 'fingerprint'>;
 
 export interface NodeVerdict {
@@ -63,7 +68,7 @@ export interface NodeVerdict {
   readonly has: boolean;
   /** Why no clone can be made there, in words. */
   readonly reasons: readonly string[];
-  /** Of this node: under way, or failed. */
+  /** Of the node's class: under way, or failed. */
   readonly making: GoldenBuild | undefined;
 }
 
@@ -75,7 +80,8 @@ export function judgeNode({ builds, files }: GoldenBuilds, { name, fingerprint }
     .map((build) => ({ has: build.class === here, against: build.fingerprint ? reasonsAgainst(build.fingerprint, fingerprint) : [] }))
     .toSorted((a, b) => Math.sign(a.against.length) - Math.sign(b.against.length) || Number(b.has) - Number(a.has));
   const [best] = candidates;
-  const making = builds.find(({ state, node }) => state !== 'ready' && node === name);
+  const ofNode = nodeClass(fingerprint);
+  const making = builds.find((build) => build.state !== 'ready' && build.class === ofNode);
   const compatible = best !== undefined && best.against.length === 0;
   const has = best?.has ?? false;
   const reasons = [...(best?.against ?? []), ...(has ? [] : ['its files are not there'])];
@@ -98,5 +104,5 @@ export function wantsBuild({ state, fingerprint, origin }: Golden, found: Golden
   if (state !== 'ready' || fingerprint === undefined || origin !== undefined || !canCaptureToo(fingerprint, node.fingerprint)) return false;
   const { compatible, making } = judgeNode(found, node);
   if (compatible || making?.state === 'building') return false;
-  return making === undefined || making.class !== nodeClass(node.fingerprint) || now - making.at >= restOf(making);
+  return making === undefined || now - making.at >= restOf(making);
 }

@@ -53,8 +53,8 @@ export async function forgetFiles(redis: Redis, golden: GoldenId, node: string):
 }
 
 /**
- * The node's files of the golden are spoiled: nothing is restored from them any more, and the planner asks for a build. False, and nothing
- * done, when no other node has any: with its last files the golden itself is spoiled.
+ * The node's files of the golden are spoiled: nothing is restored from them any more, and the planner asks for a build unless another node of
+ * its class has one. False, and nothing done, when no other node has any: with its last files the golden itself is spoiled.
  */
 export async function giveUpFiles(redis: Redis, golden: Golden, node: string): Promise<boolean> {
   const { files } = await readBuilds(redis, golden);
@@ -64,14 +64,21 @@ export async function giveUpFiles(redis: Redis, golden: Golden, node: string): P
   return true;
 }
 
-/** The build is under way, and its node has no files of another any more. */
-export async function hasNoFiles(
+/** How far an operation has come with its build; undefined when it is not, or no more, the one that makes it. */
+export async function findOwnBuild(
   redis: Redis,
   golden: GoldenId,
-  { class: of, node }: Pick<BuildDraft, 'class' | 'node'>,
-): Promise<boolean> {
-  const [build, files] = await redis.hmget(goldenKeys.builds(golden), `${buildField}${of}`, `${filesField}${node}`);
-  return build !== null && files === null;
+  { class: of, operation }: Pick<BuildDraft, 'class' | 'operation'>,
+): Promise<GoldenBuild | undefined> {
+  const text = await redis.hget(goldenKeys.builds(golden), `${buildField}${of}`);
+  const build = text === null ? undefined : jsonField(GoldenBuild).parse(text);
+  return build?.operation === operation ? build : undefined;
+}
+
+/** The operation makes the build, and its node has no files of another any more. */
+export async function hasNoFiles(redis: Redis, golden: GoldenId, draft: BuildDraft): Promise<boolean> {
+  const build = await findOwnBuild(redis, golden, draft);
+  return build?.state === 'building' && !(await redis.hexists(goldenKeys.builds(golden), `${filesField}${draft.node}`));
 }
 
 /** Atomic. False when nothing of it is to be kept: its golden is gone, or another operation makes the build. */

@@ -2,10 +2,14 @@ import { type DropReason, type Golden, isUnderWay } from '#src/goldens/golden.ts
 import { moveGolden } from '#src/goldens/store.ts';
 import { listInstances } from '#src/instances/list-instances.ts';
 import { listUnfinishedOperations } from '#src/operations/store.ts';
+import { isThawError } from '#src/platform/errors.ts';
 import type { GoldenId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
 
-/** Numbers of a template's goldens that pools name by number, each with the name of such a pool. */
+/**
+ * Numbers of a template's goldens that pools hold on to, each with the name of such a pool: what they name by number, and for what goes without
+ * being asked for also what they would be rolled back to.
+ */
 export type GoldensNamed = (template: string) => Promise<ReadonlyMap<number, string>>;
 
 export async function isRunning(redis: Redis, golden: GoldenId): Promise<boolean> {
@@ -27,4 +31,13 @@ export async function dropGolden(redis: Redis, { id, state }: Golden, droppedFor
   const to = (await isUsed(redis, id)) ? 'retired' : 'deleted';
   if (to !== state) await moveGolden(redis, id, to, { droppedFor });
   return to;
+}
+
+/** As dropGolden. Where an alias points to it by now, or somebody else was quicker, nothing changes. */
+export async function tryDropGolden(redis: Redis, golden: Golden, droppedFor: DropReason): Promise<void> {
+  try {
+    await dropGolden(redis, golden, droppedFor);
+  } catch (error) {
+    if (!isThawError(error, 'golden_in_use', 'invalid_transition')) throw error;
+  }
 }

@@ -2,10 +2,11 @@ import type { Engine } from '#src/engine/engine.ts';
 import { readAliases } from '#src/goldens/alias.ts';
 import { type Golden, isUnderWay } from '#src/goldens/golden.ts';
 import { getGolden, listAllGoldens } from '#src/goldens/store.ts';
-import { isThawError, ThawError } from '#src/platform/errors.ts';
+import { ThawError } from '#src/platform/errors.ts';
 import type { GoldenId } from '#src/platform/ids.ts';
 import type { Redis } from '#src/platform/redis.ts';
-import { dropGolden, type GoldensNamed, isUsed } from './drop-golden.ts';
+import { type GoldensNamed, isUsed, tryDropGolden } from './drop-golden.ts';
+import { removeGoldenFiles } from './remove-golden-files.ts';
 
 export interface GoldenDiskDeps {
   readonly redis: Redis;
@@ -36,44 +37,37 @@ export async function requireGoldenDisk(deps: GoldenDiskDeps, template: string):
 
 /** Deletes goldens of the node, the oldest first, until what is there and `moreBytes` fit into the budget or none may go. Answers what is used. */
 export async function freeGoldenDisk(deps: GoldenDiskDeps, moreBytes = 0): Promise<number> {
-  const { redis, engine, goldenDiskBytes: budget = Number.POSITIVE_INFINITY } = deps;
+  const { engine, goldenDiskBytes: budget = Number.POSITIVE_INFINITY } = deps;
   let { usedBytes } = await engine.goldenDisk();
   if (usedBytes + moreBytes <= budget) return usedBytes;
   for (const golden of await droppable(deps)) {
-    if (!(await dropForRoom(redis, golden))) continue;
-    await engine.removeGolden(golden.id);
+    if (!(await removeForRoom(deps, golden))) continue;
     ({ usedBytes } = await engine.goldenDisk());
     if (usedBytes + moreBytes <= budget) break;
   }
   return usedBytes;
 }
 
-/** False when something needs it after all. */
-async function dropForRoom(redis: Redis, golden: Golden): Promise<boolean> {
-  if (await isUsed(redis, golden.id)) return false;
-  try {
-    return (await dropGolden(redis, golden, 'disk')) === 'deleted';
-  } catch (error) {
-    if (isThawError(error, 'golden_in_use', 'invalid_transition')) return false;
-    throw error;
-  }
+/** Its files are gone afterwards, whoever dropped it; false when something needs it after all: what is there was listed a while ago. */
+async function removeForRoom(deps: GoldenDiskDeps, golden: Golden): Promise<boolean> {
+  const isHeld = (await deps.goldensNamed(golden.template)).has(golden.number);
+  if (isHeld || (await isUsed(deps.redis, golden.id))) return false;
+  await tryDropGolden(deps.redis, golden, 'disk');
+  return await removeGoldenFiles(deps, golden.id);
 }
 
-/** What the node has and no pool names, in the order in which it goes: where an alias pointed before, last. The newest ready golden of each template may be about to be promoted. */
-async function droppable({ redis, engine, goldensNamed }: GoldenDiskDeps): Promise<Golden[]> {
+/** What the node has, in the order in which it goes: where an alias pointed before, last. The newest good golden of each template may be about to be promoted. */
+async function droppable({ redis, engine }: GoldenDiskDeps): Promise<Golden[]> {
   const here = (await Promise.all((await engine.listGoldens()).map((id) => getGolden(redis, id)))).filter((golden) => golden !== undefined);
   const spared = new Set<GoldenId>();
   const waysBack = new Set<GoldenId>();
   for (const template of new Set(here.map((golden) => golden.template))) {
     const all = await listAllGoldens(redis, template);
-    const named = await goldensNamed(template);
     const aliases = await readAliases(redis, template);
     const before = aliases.map(({ golden, moves }) => moves.find((move) => move.golden !== golden)?.golden);
-    const newest = all.find(({ state }) => state === 'ready');
-    for (const { id, number } of all) {
-      if (named.has(number) || id === newest?.id) spared.add(id);
-      if (before.includes(number)) waysBack.add(id);
-    }
+    const newest = all.find(({ state, problem }) => state === 'ready' && problem === undefined);
+    if (newest) spared.add(newest.id);
+    for (const { id, number } of all) if (before.includes(number)) waysBack.add(id);
   }
   const isWayBack = ({ id }: Golden) => Number(waysBack.has(id));
   return here

@@ -1,8 +1,7 @@
 import { type Golden, isUnderWay } from '#src/goldens/golden.ts';
 import { listAllGoldens } from '#src/goldens/store.ts';
-import { isThawError } from '#src/platform/errors.ts';
 import type { Redis } from '#src/platform/redis.ts';
-import { dropGolden, type GoldensNamed } from './drop-golden.ts';
+import { type GoldensNamed, tryDropGolden } from './drop-golden.ts';
 
 export interface RetireDeps {
   readonly redis: Redis;
@@ -11,7 +10,7 @@ export interface RetireDeps {
 
 /**
  * Lets all goldens of a template go that are older than its `last` newest ones that are ready and were not found bad: failed ones at once,
- * ready ones once nothing runs on them; those that an alias points to or a pool names stay. Can be repeated.
+ * ready ones once nothing runs on them; those that an alias points to or a pool holds on to stay. Can be repeated.
  */
 export async function retireOldGoldens({ redis, goldensNamed }: RetireDeps, template: string, last: number): Promise<void> {
   const goldens = await listAllGoldens(redis, template);
@@ -19,9 +18,5 @@ export async function retireOldGoldens({ redis, goldensNamed }: RetireDeps, temp
   if (!oldestKept) return;
   const named = await goldensNamed(template);
   const mayGo = ({ number, state }: Golden) => number < oldestKept.number && !isUnderWay(state) && !named.has(number);
-  for (const golden of goldens.filter(mayGo)) {
-    await dropGolden(redis, golden, 'keep').catch((error: unknown) => {
-      if (!isThawError(error, 'golden_in_use', 'invalid_transition')) throw error; // an alias points to it, or it is gone
-    });
-  }
+  for (const golden of goldens.filter(mayGo)) await tryDropGolden(redis, golden, 'keep');
 }

@@ -37,7 +37,10 @@ if ARGV[2] ~= before then -- a capture that begins again is capturing still
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   local told = redis.call('HMGET', KEYS[1], 'node', 'operation', 'problem', 'droppedFor')
+  local problem = told[3] and cjson.decode(told[3]).code
+  local reason = told[4] or problem
+  if ARGV[2] == 'failed' then reason = problem end -- one that was to be dropped may be condemned before
   emit(ARGV[6], now, 'golden.' .. ARGV[2],
-    'golden', ARGV[1], 'template', template, 'node', told[1], 'operation', told[2], 'reason', told[4] or (told[3] and cjson.decode(told[3]).code))
+    'golden', ARGV[1], 'template', template, 'node', told[1], 'operation', told[2], 'reason', reason)
 end
 return { 'moved', before }

@@ -1,5 +1,6 @@
 import type { Engine } from '#src/engine/engine.ts';
 import { promotedAlias } from '#src/goldens/aliases.ts';
+import { requireRestorable } from '#src/goldens/builds/require-restorable.ts';
 import type { Evidence } from '#src/goldens/evidence.ts';
 import type { Golden } from '#src/goldens/golden.ts';
 import { resolveGolden } from '#src/goldens/store.ts';
@@ -27,8 +28,8 @@ export type MeasureStable = (signal: AbortSignal) => Promise<Comparison>;
 export async function prepareComparison(deps: CompareDeps, golden: Golden, operation: OperationId): Promise<MeasureStable | undefined> {
   const stable = await findStable(deps, golden);
   if (!stable || stable.id === golden.id) return undefined;
-  if (!(await deps.engine.hasGolden(stable.id)))
-    return async () => ({ notCompared: `the files of ${stable.id} are not on ${golden.node}` });
+  const notCompared = await whyNotHere(deps, stable, golden.node);
+  if (notCompared !== undefined) return async () => ({ notCompared });
   const { peer } = workingInstances(operation);
   let known: Comparison = {};
   return async (signal) => {
@@ -46,6 +47,17 @@ export async function prepareComparison(deps: CompareDeps, golden: Golden, opera
     }
     return known;
   };
+}
+
+/** Of a node that was changed since: its files of before may be giving way to a build just now. */
+async function whyNotHere({ redis, engine }: CompareDeps, stable: Golden, node: string): Promise<string | undefined> {
+  if (!(await engine.hasGolden(stable.id))) return `the files of ${stable.id} are not on ${node}`;
+  try {
+    await requireRestorable(redis, stable, node);
+  } catch (error) {
+    if (isThawError(error, 'golden_incompatible')) return error.message;
+    throw error;
+  }
 }
 
 async function findStable({ redis }: Pick<CompareDeps, 'redis'>, { template }: Golden): Promise<Golden | undefined> {

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { openSigningKey, type SigningKey } from '#src/engine/golden-keys/signing-key.ts';
 import { openTrustedKeys, type TrustedKeys } from '#src/engine/golden-keys/trusted-keys.ts';
 import { openWrappingKey } from '#src/engine/golden-keys/wrapping-key.ts';
@@ -6,9 +8,22 @@ import { messageOf } from '#src/platform/errors.ts';
 import type { GoldenKeySettings, WrappingKeySource } from '#src/platform/golden-key-settings.ts';
 import { type Condition, type Finding, fail, pass, warn } from './finding.ts';
 
-/** The keys that goldens are signed, trusted and encrypted with, as far as they are set. An encryption key is tried. */
-export async function checkGoldenKeys(settings: GoldenKeySettings): Promise<Finding[]> {
-  return [checkSignatures(settings), await checkEncryption(settings.encryption)];
+/**
+ * The keys that goldens are signed, trusted and encrypted with, as far as they are set. An encryption key is tried. `mayReachDisk`: a tmpfs may be
+ * swapped to one.
+ */
+export async function checkGoldenKeys(
+  settings: GoldenKeySettings,
+  mayReachDisk = isTmpfsSwapped(readFileSync('/proc/swaps', 'utf8'), release()),
+): Promise<Finding[]> {
+  return [checkSignatures(settings), await checkEncryption(settings.encryption, mayReachDisk)];
+}
+
+/** Where there is swap beside that in memory, and before Linux 6.4, which knows `noswap`. */
+export function isTmpfsSwapped(swaps: string, kernel: string): boolean {
+  const [major = 0, minor = 0] = kernel.split('.').map((part) => Number.parseInt(part, 10));
+  const places = swaps.trim().split('\n').slice(1);
+  return places.some((place) => !place.startsWith('/dev/zram')) && (major < 6 || (major === 6 && minor < 4));
 }
 
 function checkSignatures({ signingKeyFile, trustedKeyPaths }: GoldenKeySettings): Finding {
@@ -37,7 +52,7 @@ function judgeSignatures(condition: Condition, signing: SigningKey | undefined, 
   return warn({ ...condition, cost, fix: 'Set THAW_SIGNING_KEY, unless this node only imports goldens.' }, found);
 }
 
-async function checkEncryption(source: WrappingKeySource | undefined): Promise<Finding> {
+async function checkEncryption(source: WrappingKeySource | undefined, mayReachDisk: boolean): Promise<Finding> {
   const condition: Condition = {
     id: 'golden_encryption',
     title: 'Golden encryption',
@@ -49,8 +64,14 @@ async function checkEncryption(source: WrappingKeySource | undefined): Promise<F
     const key = openWrappingKey(source);
     const trial = randomBytes(32);
     const answer = await key.unwrap(await key.wrap(trial, 'a trial'), 'a trial');
-    if (answer.equals(trial)) return pass(condition, `${key.name}, id ${key.keyId}`);
-    return fail(condition, `${key.name} answers something else to unwrap than was wrapped`);
+    const found = `${key.name}, id ${key.keyId}`;
+    if (!answer.equals(trial)) return fail(condition, `${key.name} answers something else to unwrap than was wrapped`);
+    if (!mayReachDisk) return pass(condition, found);
+    const cost = 'the plain memory of encrypted goldens may be swapped to a disk';
+    return warn(
+      { ...condition, cost, fix: 'Turn swap off (swapoff -a), or use Linux 6.4 or newer.' },
+      `${found}; this kernel swaps a tmpfs`,
+    );
   } catch (error) {
     return fail(condition, messageOf(error));
   }

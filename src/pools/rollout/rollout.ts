@@ -53,6 +53,14 @@ export function isUnderWay({ state }: Pick<Rollout, 'state'>): boolean {
   return state === 'progressing' || state === 'failed';
 }
 
+/** A golden whose clones begin to fail so soon after the change was complete is still rolled back. */
+const watchedMs = 60_000;
+
+/** The new golden may still be rolled back; `now` in ms. */
+export function isWatched(rollout: Rollout, now: number): boolean {
+  return isUnderWay(rollout) || (rollout.state === 'complete' && rollout.endedAt !== undefined && now - rollout.endedAt < watchedMs);
+}
+
 /** No clone of the new golden has lived long enough yet, or one failed lately. */
 export function isSoaking(rollout: Rollout, hasFailures: boolean): boolean {
   return isUnderWay(rollout) && rollout.from !== undefined && (hasFailures || rollout.provenAt === undefined);

@@ -6,11 +6,8 @@ import type { Redis } from '#src/platform/redis.ts';
 import type { Pool } from '#src/pools/pool.ts';
 import { isOnItsWay, type ObservedPool, type PoolPlan } from '#src/pools/pool-plan.ts';
 import { type Change, findFault } from './find-fault.ts';
-import { isUnderWay, nextStep, type Rollout, type RolloutView } from './rollout.ts';
+import { isWatched, nextStep, type Rollout, type RolloutView } from './rollout.ts';
 import { writeRolloutStep } from './store.ts';
-
-/** A golden whose clones begin to fail so soon after the change was complete is still rolled back. */
-const watchedMs = 60_000;
 
 /**
  * Writes what has become of the pool's change of golden; answers the rollout afterwards. To be called by whoever has the pool's lock, with
@@ -35,10 +32,6 @@ export async function trackRollout(
   const { problem } = (isBack && (await getGolden(redis, rollout.to))) || {}; // by another pool that follows the alias, or by hand
   const told = problem && isBack ? { ...step, reason: problem.message } : step;
   return writeRolloutStep(redis, pool, rollout, told, { now, why: problem?.code ?? '' });
-}
-
-function isWatched(rollout: Rollout, now: number): boolean {
-  return isUnderWay(rollout) || (rollout.state === 'complete' && rollout.endedAt !== undefined && now - rollout.endedAt < watchedMs);
 }
 
 /** Undefined where there is nothing to go back to: the first golden, one of another template. */

@@ -7,7 +7,14 @@ import type { TarHeader } from './tar-header.ts';
 export interface LayerBudget {
   bytes: number;
   entries: number;
+  /** Of all names, which are kept in memory to find those that are there twice. */
+  nameBytes: number;
 }
+
+/** As a golden's manifest may have. */
+export const allNamesBytes = 256 * 1024 * 1024;
+/** The longest path that Linux takes. */
+const nameBytesMax = 4095;
 
 type Kind = TarHeader['type'];
 
@@ -22,8 +29,8 @@ const whiteout = '0:0';
 /** All that an app can make; of devices only whiteouts. */
 export const layerKinds: Allowed = { kinds: appKinds, devices: [whiteout] };
 export const overlayKinds: Allowed = { kinds: ['directory', 'character-device'], devices: [whiteout] };
-/** null, zero, full, random, urandom, tty, console, ptmx: what runtimes put into /dev. */
-export const tmpfsKinds: Allowed = { kinds: appKinds, devices: ['1:3', '1:5', '1:7', '1:8', '1:9', '5:0', '5:1', '5:2'] };
+/** null, zero, full, random, urandom, tty, ptmx: what runtimes put into /dev. Not the console (5:1), which is the host's. */
+export const tmpfsKinds: Allowed = { kinds: appKinds, devices: ['1:3', '1:5', '1:7', '1:8', '1:9', '5:0', '5:2'] };
 
 /**
  * Reads a tar of a file system and compares what it would make with what may be made: nothing outside the directory, nothing through a link,
@@ -47,17 +54,21 @@ export async function checkLayer(
 }
 
 /** Counts an entry and its content before it is looked at further. Throws archive_too_large. */
-export function spend(budget: LayerBudget, path: string, { sizeBytes }: TarHeader): void {
+export function spend(budget: LayerBudget, path: string, { sizeBytes, name, linkName }: TarHeader): void {
+  if (Math.max(name.length, linkName.length) > nameBytesMax) throw archiveTooLarge(path, `${nameBytesMax} bytes for a name`);
   budget.entries--;
   budget.bytes -= sizeBytes;
+  budget.nameBytes -= name.length;
   if (budget.entries < 0) throw archiveTooLarge(path, 'the number of entries it may have');
   if (budget.bytes < 0) throw archiveTooLarge(path, bytesLimit);
+  if (budget.nameBytes < 0) throw archiveTooLarge(path, 'the bytes that all its names may have');
 }
 
 function whatIsWrong(header: TarHeader, allowed: Allowed, seen: Map<string, Kind>): string | undefined {
   const path = relativePath(header.name);
   if (path === undefined) return 'lies outside of its directory';
   if (header.isSparse || !allowed.kinds.includes(header.type)) return `is of a kind that is not allowed there (${header.type})`;
+  if (header.type !== 'file' && header.sizeBytes > 0) return 'has content, where another reader expects none';
   const device = `${header.device.major}:${header.device.minor}`;
   if (header.type === 'character-device' && !allowed.devices.includes(device)) return `is a device (${device})`;
   if (header.type === 'link' && relativePath(header.linkName) === undefined) return `links to ${header.linkName}, outside of its directory`;
@@ -67,10 +78,10 @@ function whatIsWrong(header: TarHeader, allowed: Allowed, seen: Map<string, Kind
   return through === undefined ? undefined : `lies below ${through}, which is no directory`;
 }
 
-/** Without ./ and slashes around it; '' for the directory itself. Undefined for what is absolute or goes up. */
+/** Without ./ and slashes around it; '' for the directory itself. Undefined for what is absolute, goes up or is no name at all. */
 export function relativePath(name: string): string | undefined {
   const parts = name.split('/').filter((part) => part !== '.' && part !== '');
-  return name.startsWith('/') || parts.includes('..') ? undefined : parts.join('/');
+  return name.startsWith('/') || name.includes('\0') || parts.includes('..') ? undefined : parts.join('/');
 }
 
 function ancestors(path: string): string[] {

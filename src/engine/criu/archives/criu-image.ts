@@ -11,17 +11,23 @@ export interface CriuImage {
 
 /** For images whose entries have no payload behind them: inventory, mountpoints, files, core. Throws RangeError. */
 export function readCriuImage(file: Buffer): CriuImage {
-  if (file.length < 8) throw new RangeError(`${file.length} bytes are no image`);
-  const magic = file.subarray(0, commonMagics.includes(file.readUInt32LE(0)) ? 8 : 4);
-  const entries: Field[][] = [];
-  for (let at = magic.length; at < file.length; ) {
+  return { magic: magicOf(file), entries: [...eachEntry(file)] };
+}
+
+/** One after the other, for images of which only the first has no payload behind it, or that have many. Throws RangeError. */
+export function* eachEntry(file: Buffer): Generator<Field[]> {
+  for (let at = magicOf(file).length; at < file.length; ) {
     const start = at + 4;
     const end = start + (start <= file.length ? file.readUInt32LE(at) : Number.NaN);
     if (!(end <= file.length)) throw new RangeError(`an entry ends behind the file (byte ${at})`);
-    entries.push(readFields(file.subarray(start, end)));
+    yield readFields(file.subarray(start, end));
     at = end;
   }
-  return { magic, entries };
+}
+
+function magicOf(file: Buffer): Buffer {
+  if (file.length < 8) throw new RangeError(`${file.length} bytes are no image`);
+  return file.subarray(0, commonMagics.includes(file.readUInt32LE(0)) ? 8 : 4);
 }
 
 export function writeCriuImage({ magic, entries }: CriuImage): Buffer {

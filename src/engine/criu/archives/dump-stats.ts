@@ -1,4 +1,4 @@
-import type { GoldenRecord } from '#src/engine/criu/golden-store.ts';
+import type { GoldenRecord } from '#src/engine/criu/golden-record.ts';
 import { writeCriuImage } from './criu-image.ts';
 import { bytesField, varintField, writeFields } from './protobuf.ts';
 

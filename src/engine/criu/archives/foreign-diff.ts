@@ -88,10 +88,12 @@ function readDeleted(archive: ArchiveLayout): string[] {
 
 /** Only for what the image has: what was made and deleted again needs none. */
 async function makeWhiteouts(deleted: readonly string[], imageRootfs: string, diff: string): Promise<void> {
-  const needed = deleted.filter((path) => lookBelow(imageRootfs, path));
+  const needed = [...new Set(deleted)].filter((path) => lookBelow(imageRootfs, path));
   for (const path of needed) {
     if (path.includes('/')) makeParents(diff, imageRootfs, parentOf(path));
     requireDirectories(diff, path, archiveNames.deletedFiles);
+  }
+  for (const path of needed) {
     if (lookBelow(diff, path)) throw archiveInvalid(archiveNames.deletedFiles, `lists ${path}, which ${archiveNames.rootfsDiff} has`);
   }
   for (let at = 0; at < needed.length; at += whiteoutsAtOnce) {

@@ -2,7 +2,7 @@ import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { CriuDeps } from '#src/engine/criu/engine-deps.ts';
-import type { GoldenRecord } from '#src/engine/criu/golden-store.ts';
+import type { GoldenRecord } from '#src/engine/criu/golden-record.ts';
 import type { GoldenLayout } from '#src/engine/criu/instance-layout.ts';
 import { readFingerprint } from '#src/engine/criu/probe-node.ts';
 import { ThawError } from '#src/platform/errors.ts';

@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { z } from 'zod';
 import { signatureFile } from '#src/engine/criu/golden-signature.ts';
 import type { GoldenLayout } from '#src/engine/criu/instance-layout.ts';
 import { removeTree } from '#src/platform/remove-tree.ts';
@@ -8,6 +9,7 @@ import { archiveInvalid } from './archive-problems.ts';
 import { appAttributes } from './gnu-tar.ts';
 import { requireHarmlessImages } from './harmless-images.ts';
 import { requireHarmlessRunc } from './harmless-runc.ts';
+import { readDump } from './read-engine.ts';
 import { overlayAttributes, unpackLayer, unpackSockets } from './unpack-layer.ts';
 
 /** As externalMounts in oci-spec.ts; what else a record says is given /dev/null at a restore. Of cgroup v1 the controllers that are shown. */
@@ -15,6 +17,9 @@ const ownMounts = [
   ...['/run/thaw', '/etc/hostname', '/etc/hosts', '/etc/resolv.conf', '/etc/machine-id', '/sys/fs/cgroup'],
   ...['memory', 'cpu', 'cpuacct', 'cpuset', 'pids'].map((name) => `/sys/fs/cgroup/${name}`),
 ];
+
+/** They become options of CRIU's, which one with a colon in it would make into others. */
+const OwnRecord = z.looseObject({ externalMounts: z.array(z.enum(ownMounts)) });
 
 /** One of ours: every file comes back as it was, the ones changed for other engines from where they were put aside. */
 export async function installOwn(archive: ArchiveLayout, target: GoldenLayout, signal: AbortSignal): Promise<{ sealed: boolean }> {
@@ -27,6 +32,7 @@ export async function installOwn(archive: ArchiveLayout, target: GoldenLayout, s
     moveFile(join(archive.directory, name), file);
   }
   requireHarmlessRunc(target);
+  readDump(target.record, OwnRecord);
   const sealed = existsSync(join(archive.own, basename(target.manifest)));
   for (const name of [basename(target.manifest), signatureFile]) {
     if (existsSync(join(archive.own, name))) moveFile(join(archive.own, name), join(target.directory, name));

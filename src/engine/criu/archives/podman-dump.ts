@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { OpenGolden } from '#src/engine/criu/golden-store.ts';
+import type { OpenGolden } from '#src/engine/criu/open-golden.ts';
 import { parseImageReference } from '#src/engine/image-reference.ts';
 import { splitGoldenId } from '#src/platform/ids.ts';
 

@@ -48,6 +48,11 @@ export function textOf(fields: readonly Field[], number: number): string | undef
   return field?.wire === wireBytes ? field.bytes.toString('utf8') : undefined;
 }
 
+/** A message within a message. One that is there more than once counts as a whole: readers put its fields together. */
+export function messageOf(fields: readonly Field[], number: number): Field[] {
+  return readFields(Buffer.concat(fields.flatMap((field) => (field.number === number && field.wire === wireBytes ? [field.bytes] : []))));
+}
+
 export function varintField(number: number, value: number): Field {
   return { number, wire: wireVarint, bytes: writeVarint(BigInt(value)) };
 }

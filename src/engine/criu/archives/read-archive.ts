@@ -14,7 +14,7 @@ import {
   ownNames,
 } from './archive.ts';
 import { archiveInvalid, archiveTooLarge, archiveUnsupported, noArchive } from './archive-problems.ts';
-import { checkLayer, type LayerBudget, layerKinds, overlayKinds, relativePath, spend } from './check-layer.ts';
+import { allNamesBytes, checkLayer, type LayerBudget, layerKinds, overlayKinds, relativePath, spend } from './check-layer.ts';
 import { decompress } from './decompress.ts';
 import { checkTmpfsImages } from './harmless-images.ts';
 import { readEngine } from './read-engine.ts';
@@ -38,7 +38,7 @@ export async function readArchive(source: Readable, into: string, limits: Archiv
   mkdirSync(into, { mode: 0o700 });
   try {
     return await withinSpace('the unpacking of the archive', async () => {
-      const budget: LayerBudget = { ...limits };
+      const budget: LayerBudget = { ...limits, nameBytes: allNamesBytes };
       const { stages, readBytes } = await decompress(source, limits.expansionRatio);
       const seen = new Set<string>();
       await readEntries(stages, 'the archive', signal, async (header, content) => {
@@ -49,7 +49,9 @@ export async function readArchive(source: Readable, into: string, limits: Archiv
       const layout = archiveLayout(into);
       if (isEncryptedArchive(layout)) return { engine: 'thaw', layout, readBytes: readBytes() }; // opaque, and by whoever has the key
       await checkTars(layout, limits.expansionRatio, budget, signal);
-      await checkTmpfsImages(layout.image, limits.expansionRatio, budget, signal);
+      for (const directory of [layout.image, join(into, ownNames.image)]) {
+        await checkTmpfsImages(directory, limits.expansionRatio, budget, signal);
+      }
       return { engine: readEngine(layout), layout, readBytes: readBytes() };
     });
   } catch (error) {

@@ -1,8 +1,15 @@
 import { type Duplex, type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
 import { isThawError } from '#src/platform/errors.ts';
 import { noArchive, showName } from './archive-problems.ts';
 import { type EntryContent, readHeader, readTar, type TarHeader } from './tar-header.ts';
+
+/**
+ * tar-stream 3 and GNU tar, which unpacks what is read here, differ about PAX headers that are for all entries: with one that tells a size, each
+ * would find other entries than the other.
+ */
+const NoGlobals = z.object({ _paxGlobal: z.null() });
 
 /** Writers end a tar with two blocks of zeros: without them the rest is missing, even where the cut fell between two entries. */
 const endBytes = 1024;
@@ -30,6 +37,7 @@ export async function readEntries(
     for await (const entry of tar) {
       const header = readHeader(entry.header);
       last = header.name;
+      if (!NoGlobals.safeParse(tar).success) throw noArchive(called, 'has a header for all its entries, which no engine writes');
       await onEntry(header, entry);
       entry.resume();
     }

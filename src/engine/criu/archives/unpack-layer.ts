@@ -62,7 +62,7 @@ export async function unpackSockets(file: string, name: string, directory: strin
 
 /** Throws archive_invalid unless `path` is below and only real directories lead there: through a link it would be made elsewhere. */
 export function requireDirectories(directory: string, path: string, name: string): void {
-  const isPlain = path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  const isPlain = path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && !part.includes('\0'));
   const parent = dirname(path);
   if (isPlain && lookBelow(directory, parent === '.' ? '' : parent)?.isDirectory()) return;
   throw archiveInvalid(name, `lists ${path}, to which no directory leads`);

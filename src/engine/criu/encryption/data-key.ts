@@ -73,6 +73,7 @@ export async function openDataKey(
 /** With the right key, that it does not open it means that one of both was changed. */
 async function unwrap(wrapping: WrappingKey, directory: string, golden: GoldenId): Promise<Buffer> {
   const file = keyFile(directory);
+  if (!existsSync(file)) throw goldenCorrupt(golden, file, 'is missing');
   try {
     return await wrapping.unwrap(readFileSync(file), golden);
   } catch (error) {

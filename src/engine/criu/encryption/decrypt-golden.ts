@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { z } from 'zod';
 import { goldenCorrupt } from '#src/engine/criu/golden-seal.ts';
 import { Semaphore } from '#src/platform/semaphore.ts';
@@ -10,6 +10,9 @@ import { unpackTree } from './pack-tree.ts';
 import { fileList, packedDiff, plainPath } from './sealed-path.ts';
 
 const filesAtOnce = 2;
+
+/** Whoever has the wrapping key can have written the list of an import: it names nothing outside of the golden. */
+const InnerPath = z.string().refine((path) => path === normalize(path) && !isAbsolute(path) && path !== '..' && !path.startsWith('../'));
 
 /**
  * Writes the plain files of an encrypted golden into an empty directory, laid out as a plain golden is. Throws golden_corrupt that names the
@@ -24,17 +27,19 @@ export async function decryptGolden(key: Buffer, { golden }: EncryptionHeader, d
       else await writePieces(piecesOf(path), join(plainDirectory, plainPath(path)));
     });
   try {
-    const results = await Promise.allSettled((await readFileList(piecesOf(fileList))).map(decrypt));
+    const results = await Promise.allSettled((await readFileList(join(directory, fileList), piecesOf(fileList))).map(decrypt));
     for (const result of results) if (result.status === 'rejected') throw result.reason; // all have ended: nothing is written after a clean-up
   } catch (error) {
     throw error instanceof TamperedFileError ? goldenCorrupt(golden, error.file, error.what) : error;
   }
 }
 
-async function readFileList(pieces: AsyncIterable<Buffer>): Promise<string[]> {
+async function readFileList(file: string, pieces: AsyncIterable<Buffer>): Promise<string[]> {
   const text: Buffer[] = [];
   for await (const piece of pieces) text.push(piece);
-  return z.array(z.string()).parse(JSON.parse(Buffer.concat(text).toString('utf8')));
+  const paths = z.array(InnerPath).safeParse(JSON.parse(Buffer.concat(text).toString('utf8')));
+  if (!paths.success) throw new TamperedFileError(file, 'is no list of files of a golden');
+  return paths.data;
 }
 
 async function unpackDiff(pieces: AsyncIterable<Buffer>, directory: string): Promise<void> {

@@ -2,9 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isErrnoError } from '#src/platform/errno.ts';
+import { programDirectories } from '#src/platform/find-program.ts';
 
 /** With all that overlayfs means: whiteouts are devices, opaque directories have trusted attributes. */
 const kept = ['--numeric-owner', '--xattrs', '--xattrs-include=*', '--acls', '--blocking-factor=512'];
+/** Not ours: TAR_OPTIONS of whoever started us would change what is packed. */
+const env = { PATH: programDirectories.join(':'), LC_ALL: 'C' };
 const timeoutMs = 10 * 60_000;
 const complaintCharactersMax = 2000;
 
@@ -16,6 +19,7 @@ export async function* packTree(directory: string): AsyncGenerator<Buffer> {
   const child = spawn('tar', ['--create', '--format=posix', '--sparse', ...kept, '-C', directory, '.'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: timeoutMs,
+    env,
   });
   const ended = endOf(child, `packing ${directory}`);
   try {
@@ -31,6 +35,7 @@ export async function unpackTree(pieces: AsyncIterable<Buffer>, directory: strin
   const child = spawn('tar', ['--extract', '--preserve-permissions', '--same-owner', '--warning=no-timestamp', ...kept, '-C', directory], {
     stdio: ['pipe', 'ignore', 'pipe'],
     timeout: timeoutMs,
+    env,
   });
   const [fed, ended] = await Promise.allSettled([
     pipeline(Readable.from(pieces), child.stdin),

@@ -107,9 +107,12 @@ export class PlainCopies {
     }
   }
 
-  /** As large as need be: what may be taken is bounded by the node's memory reserve. Large pages halve what writing and reading it costs. */
+  /**
+   * As large as need be: what may be taken is bounded by the node's memory reserve. Large pages halve what writing and reading it costs. In
+   * turn: a second mount would lie over the first and what is in it.
+   */
   async #mount(): Promise<void> {
-    await mountPrivateTmpfs(this.#root, 'thaw-plain', 'size=100%', ['huge=within_size']);
+    await this.#mutex.run(this.#root, () => mountPrivateTmpfs(this.#root, 'thaw-plain', 'size=100%', ['huge=within_size']));
   }
 
   async #makeEmpty(name: string): Promise<string> {

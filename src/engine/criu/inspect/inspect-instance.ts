@@ -24,16 +24,15 @@ export async function inspectInstance(deps: Deps, { id, address }: InstanceRecor
   const cgroup = instanceCgroup(deps, id);
   const wasFrozen = isFrozen(cgroup);
   const stopped = wasFrozen ? [] : findStopped(deps, readInspected(readProcesses(cgroup)));
-  await setFrozen(cgroup, true);
   try {
+    await setFrozen(cgroup, true);
     const processes = readInspected(readProcesses(cgroup));
     const connections = listConnections(processes);
-    const watched = await Promise.all(processes.map(findWatchTroubles));
     const findings = [
       ...findProcessTroubles(processes, deps.hasSysResource),
       ...stopped.map(stoppedFinding),
       ...processes.flatMap(findFileTroubles),
-      ...watched.flat(),
+      ...(await findWatchTroubles(processes)),
       ...findSocketTroubles(processes, await readSocketProtocols(processes), address),
       ...(await findUnixTroubles(processes)),
       ...connectionFindings(connections),

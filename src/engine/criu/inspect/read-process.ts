@@ -101,9 +101,10 @@ function readMapped(pid: number): OpenFile[] {
   const mapped = new Map<string, OpenFile>();
   for (const line of readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
     const [, range = '', inode = '', link = ''] = /^(\S+) \S+ \S+ \S+ (\d+)\s*(.*)$/.exec(line) ?? [];
-    if (!suspicious.test(link) || mapped.has(inode)) continue;
+    const file = `${inode} ${link}`; // all kernel objects have one inode
+    if (!suspicious.test(link) || mapped.has(file)) continue;
     const stats = tryTo(() => statSync(`/proc/${pid}/map_files/${range}`));
-    mapped.set(inode, { fd: -1, link, stats, mountId: undefined, watches: [] });
+    mapped.set(file, { fd: -1, link, stats, mountId: undefined, watches: [] });
   }
   return [...mapped.values()];
 }

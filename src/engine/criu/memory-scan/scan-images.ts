@@ -12,7 +12,7 @@ const chunkBytes = 1024 * 1024;
 
 /**
  * Searches all that a golden's app has left: the memory of each process, what else CRIU keeps of it (tmpfs, pipes, sockets, deleted files)
- * and the files that it wrote. Blocks its thread for most of the time. Archives and compressed files of the app's own are not looked into.
+ * and the files that it wrote, with their names. Blocks its thread for most of the time. Archives and compressed files of the app's own are not looked into.
  */
 export async function scanImages({ image, diff }: Pick<GoldenLayout, 'image' | 'diff'>, canaries: readonly string[]): Promise<SecretTally> {
   const search = createSecretSearch(canaries);
@@ -32,17 +32,32 @@ export async function scanImages({ image, diff }: Pick<GoldenLayout, 'image' | '
 
 async function scanFiles(search: SecretSearch, tally: SecretTally, diff: string): Promise<void> {
   for (const { path, location, stats } of walkTree(diff)) {
+    const name = Buffer.from(path, 'latin1').subarray(path.lastIndexOf('/') + 1);
+    for (const kind of kindsIn(search, name)) tally.add(kind, 'the name of a file');
     if (stats.isFile()) await scanFile(search, tally, location, `/${Buffer.from(path, 'latin1').toString('utf8')}`);
   }
 }
 
 async function scanFile(search: SecretSearch, tally: SecretTally, file: string | Buffer, where: string, extents?: readonly Extent[]) {
+  const told = kindsIn(search, Buffer.from(where)).length === 0 ? where : 'a place whose name is no less secret';
   const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    tally.addBytes(await searchStream(search, readChunks(fd), extents, (kind) => tally.add(kind, where)));
+    tally.addBytes(await searchStream(search, readChunks(fd), extents, (kind) => tally.add(kind, told)));
   } finally {
     closeSync(fd);
   }
+}
+
+function kindsIn(search: SecretSearch, name: Buffer): string[] {
+  const kinds: string[] = [];
+  search.search(
+    name,
+    0,
+    name.length,
+    () => ({ start: 0, end: name.length }),
+    (kind) => kinds.push(kind),
+  );
+  return kinds;
 }
 
 /** CRIU keeps the content of a tmpfs as a compressed archive. */

@@ -6,7 +6,7 @@ import { installArchive } from '#src/engine/criu/archives/install-archive.ts';
 import { readArchive } from '#src/engine/criu/archives/read-archive.ts';
 import { readHeader } from '#src/engine/criu/encryption/data-key.ts';
 import type { CriuDeps } from '#src/engine/criu/engine-deps.ts';
-import { GoldenRecord } from '#src/engine/criu/golden-store.ts';
+import { GoldenRecord } from '#src/engine/criu/golden-record.ts';
 import { ensureExactImage } from '#src/engine/criu/images/exact-image.ts';
 import { type GoldenLayout, goldenLayout } from '#src/engine/criu/instance-layout.ts';
 import { readDiskFreeBytes } from '#src/engine/criu/node-reserve.ts';

@@ -8,11 +8,12 @@
   Answers 'ended', 'other' when it is not this operation's any more, or 'golden_gone' when its golden is not ready: nothing is kept then. ]]
 --- @include "emit-event"
 
-if redis.call('HGET', KEYS[3], ARGV[3]) == ARGV[1] then redis.call('HDEL', KEYS[3], ARGV[3]) end
 local field = 'build:' .. ARGV[2]
 local text = redis.call('HGET', KEYS[2], field)
 local known = text and cjson.decode(text)
-if not known or known.operation ~= ARGV[4] or known.state ~= 'building' then return 'other' end
+if known and (known.operation ~= ARGV[4] or known.state ~= 'building') then return 'other' end -- the node may make that one now
+if redis.call('HGET', KEYS[3], ARGV[3]) == ARGV[1] then redis.call('HDEL', KEYS[3], ARGV[3]) end
+if not known then return 'other' end -- all builds went with the golden
 local golden = redis.call('HMGET', KEYS[1], 'state', 'template')
 if golden[1] ~= 'ready' and golden[1] ~= 'retired' then
   redis.call('HDEL', KEYS[2], field)
