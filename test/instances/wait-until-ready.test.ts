@@ -42,6 +42,7 @@ describe('an app', () => {
 
   it('that answers its probe with an upgrade is not ready, and the wait ends', async () => {
     const server = createServer((socket) => {
+      socket.on('error', () => {}); // whoever asked has reset it
       socket.once('data', () => socket.write('HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'));
     });
     await once(server.listen(0, '127.0.0.1'), 'listening');

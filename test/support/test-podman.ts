@@ -45,7 +45,12 @@ export async function startTestPodman(): Promise<TestPodman> {
     podman,
     async get(container, path) {
       const address = await podman('inspect', '--format', '{{.NetworkSettings.IPAddress}}', container);
-      return (await run([...inside, 'curl', '--silent', '--max-time', '5', `http://${address}:8080${path}`], { timeoutMs: 10_000 })).stdout;
+      return (
+        await run(
+          [...inside, 'curl', '--silent', '--retry', '5', '--retry-connrefused', '--max-time', '20', `http://${address}:8080${path}`],
+          { timeoutMs: 30_000 },
+        )
+      ).stdout;
     },
     async [Symbol.asyncDispose]() {
       await podman('rm', '--all', '--force', '--time', '0').catch(() => '');

@@ -23,6 +23,6 @@ export function requestOnce<T>({ body, ...where }: SingleRequest, read: (respons
       socket.destroy(); // without a listener Node would end the request with no event at all
       settle(response);
     });
-    sent.once('error', reject).end(body);
+    sent.on('error', reject).end(body); // more than one may come
   });
 }
