@@ -7,6 +7,7 @@ export default defineConfig({
     // Two cores, and real containers in most suites: files run one after the other so that no suite starves another.
     fileParallelism: false,
     pool: 'forks',
+    setupFiles: ['test/support/clear-settings.ts'],
     testTimeout: 60_000,
     hookTimeout: 180_000,
   },
