@@ -2,9 +2,9 @@ import { fillPlaces } from './fill-places.ts';
 import { isOnItsWay, type ObservedInstance, type ObservedPool, type Step } from './pool-plan.ts';
 
 /**
- * The last resort of claims that wait and would take a cold start: as many instances are started from the image as wait, where most memory is
- * left. None is as long as a clone is on its way; the caller asks only where it restores none. A cold instance is claimed as any other, and
- * one that is left over goes as a clone of an outdated golden does.
+ * The last resort of claims that wait and would take a cold start: one instance is started from the image for each of them, on the node with
+ * most free memory. While a clone is on its way nothing is started; the caller asks only when it restores none. A cold instance is claimed as
+ * any other; one that nobody takes is destroyed as a clone of an outdated golden is.
  */
 export function planColdStarts({ cold, instances, held }: ObservedPool, max: number): Step[] {
   if (cold === undefined || instances.some((one) => isOnItsWay(one) && one.golden !== undefined)) return [];

@@ -1,25 +1,21 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import type { StartedInstance, StartOptions } from '#src/engine/engine.ts';
 import type { Workload } from '#src/engine/workload.ts';
 import { elapsedMs } from '#src/platform/clock.ts';
 import { ThawError } from '#src/platform/errors.ts';
 import type { InstanceId } from '#src/platform/ids.ts';
 import { findLiveProcess } from '#src/platform/live-process.ts';
-import { cgroupMounts } from './cgroup-mounts.ts';
-import { makeCgroup } from './cgroups.ts';
 import { awaitStarted, startConmon } from './conmon.ts';
 import { destroyInstance } from './destroy-instance.ts';
-import { type CriuDeps, criuConfigFile, instanceCgroup } from './engine-deps.ts';
+import type { CriuDeps } from './engine-deps.ts';
 import { ensureExactImage } from './images/exact-image.ts';
 import { resolveUser } from './images/resolve-user.ts';
 import type { PreparedImage } from './images/stored-image.ts';
 import { exitsDirectory, instanceLayout } from './instance-layout.ts';
 import { type InstanceRecord, isRunning, readInstanceRecord, writeInstanceRecord } from './instance-record.ts';
+import { makeBundle } from './make-bundle.ts';
 import { requireDisk } from './node-reserve.ts';
-import { buildSpec, capabilities } from './oci-spec.ts';
 import { logBytesMax } from './output-log.ts';
-import { mountRootfs } from './overlay.ts';
-import { loadSeccompProfile } from './seccomp-profile.ts';
 
 const createTimeoutMs = 30_000;
 const minimumDiskBytes = 64 * 1024 * 1024;
@@ -79,21 +75,7 @@ async function startFresh(
   };
   writeInstanceRecord(layout, partial);
   await deps.sandboxes.setEgress(id, workload.egress.warm);
-  await mountRootfs(layout, [image.rootfs]);
-  const cgroup = instanceCgroup(deps, id);
-  makeCgroup(cgroup);
-  const spec = buildSpec({
-    workload,
-    image: image.config,
-    user,
-    sandbox,
-    rootfs: layout.rootfs,
-    cgroupsPath: cgroup.path,
-    cgroupMounts: cgroupMounts(cgroup, deps.paths),
-    seccomp: loadSeccompProfile(capabilities),
-    criuConfig: criuConfigFile(deps),
-  });
-  writeFileSync(layout.config, JSON.stringify(spec), { mode: 0o600 });
+  await makeBundle(deps, id, image, { workload, user, sandbox });
   const runcAt = performance.now();
   const pid = await createAndStart(deps, workload, id, signal);
   const process = findLiveProcess(pid);

@@ -1,15 +1,12 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cgroupMounts } from '#src/engine/criu/cgroup-mounts.ts';
-import { makeCgroup } from '#src/engine/criu/cgroups.ts';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { destroyInstance } from '#src/engine/criu/destroy-instance.ts';
-import { type CriuDeps, criuConfigFile, instanceCgroup } from '#src/engine/criu/engine-deps.ts';
+import type { CriuDeps } from '#src/engine/criu/engine-deps.ts';
 import { resolveUser } from '#src/engine/criu/images/resolve-user.ts';
 import type { PreparedImage } from '#src/engine/criu/images/stored-image.ts';
 import { instanceLayout } from '#src/engine/criu/instance-layout.ts';
-import { buildSpec, capabilities, externalMounts } from '#src/engine/criu/oci-spec.ts';
-import { mountRootfs } from '#src/engine/criu/overlay.ts';
+import { makeBundle } from '#src/engine/criu/make-bundle.ts';
+import { externalMounts } from '#src/engine/criu/oci-spec.ts';
 import { generalise } from '#src/engine/criu/runc-state.ts';
-import { loadSeccompProfile } from '#src/engine/criu/seccomp-profile.ts';
 import type { Workload } from '#src/engine/workload.ts';
 import { newInstanceId } from '#src/platform/ids.ts';
 
@@ -39,26 +36,11 @@ export async function makeRuncFiles(deps: CriuDeps, workload: Workload, image: P
 async function createAndDestroy(deps: CriuDeps, workload: Workload, image: PreparedImage): Promise<RuncFiles> {
   const id = newInstanceId();
   const layout = instanceLayout(deps.paths, id);
-  const cgroup = instanceCgroup(deps, id);
   try {
     const user = await resolveUser(image.rootfs, workload.user ?? image.config.user);
     mkdirSync(layout.directory, { recursive: true, mode: 0o700 });
     const sandbox = await deps.sandboxes.prepare(id);
-    await mountRootfs(layout, [image.rootfs]);
-    makeCgroup(cgroup);
-    const mounts = cgroupMounts(cgroup, deps.paths);
-    const spec = buildSpec({
-      workload,
-      image: image.config,
-      user,
-      sandbox,
-      rootfs: layout.rootfs,
-      cgroupsPath: cgroup.path,
-      cgroupMounts: mounts,
-      seccomp: loadSeccompProfile(capabilities),
-      criuConfig: criuConfigFile(deps),
-    });
-    writeFileSync(layout.config, JSON.stringify(spec), { mode: 0o600 });
+    const mounts = await makeBundle(deps, id, image, { workload, user, sandbox });
     await deps.runc.run(['create', '--bundle', layout.directory, id], { timeoutMs: createTimeoutMs });
     const names = { id, tag: deps.tag, paths: deps.paths };
     return {
